@@ -1,0 +1,480 @@
+"""The values that travel between the layers: what is desired, observed, owned, planned, and what became of it.
+
+Everything here is a value without behaviour that could fail. Where 100,000 of a kind are alive at once it is a
+NamedTuple (half the memory and a third of the time of a frozen dataclass); all else is a frozen, slotted,
+keyword-only dataclass. Vocabulary: mailbox, source, member, user, account, claim, plan, change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+# --------------------------------------------------------------------------- configuration, as the core sees it
+
+
+class Secret:
+    """Keep a password out of every repr, log line and traceback; `reveal()` gives the text."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Give the secret text; call it only where it is used."""
+        return self._text
+
+    def __repr__(self) -> str:
+        """Never show the text."""
+        return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by text."""
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        """Hash by text."""
+        return hash(self._text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where members come from: an LDAP group by DN, or an LDAP filter."""
+
+    kind: Literal["group", "filter"]
+    value: str
+    """The DN of the group, or the filter text."""
+    nested: int = 32
+    """How many levels of groups in groups are followed; 0 = none."""
+    base: str | None = None
+    """Search base of a filter; None = the directory's base."""
+    scope: Literal["base", "one", "sub"] = "sub"
+
+    def __str__(self) -> str:
+        """Name the source as messages do: `group cn=support,…` or `filter (…)`."""
+        return f"{self.kind} {self.value}"
+
+
+class Endpoint(NamedTuple):
+    """A mail or transport server as a row stores it."""
+
+    url: str
+    """`imap[s]://host:port` or `smtp[s]://host:port`, the host in ASCII."""
+    starttls: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The attributes that every user's account of one mailbox gets (ox-facts 2.4 to 2.6)."""
+
+    name: str
+    login: str
+    mail: Endpoint | None
+    """None = copied from the user's account 0 at creation (`source: primary`)."""
+    transport: Endpoint | None
+    """None = receive only; with `mail` None the transport is copied from account 0 too."""
+    personal: str | None = None
+    reply_to: str | None = None
+    transport_login: str = ""
+    password: Secret | None = None
+    """None = not managed: never written, never compared, never cleared."""
+    transport_password: Secret | None = None
+    folders: Mapping[str, str] = field(default_factory=dict)
+    """Full names by kind: archive, drafts, sent, spam, trash, confirmed_spam, confirmed_ham. Written at creation only."""
+
+    @property
+    def primary(self) -> bool:
+        """Whether the servers are copied from the user's primary account."""
+        return self.mail is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A limit as a percentage with a floor: up to `floor` always pass."""
+
+    percent: float
+    floor: int
+
+    def allowed(self, base: int) -> int:
+        """Give how many changes are allowed when `base` claims existed at the window's start."""
+        return max(self.floor, int(base * self.percent / 100))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much may change in one mailbox within 24 hours."""
+
+    removals: Share = Share(percent=30, floor=3)
+    additions: int = 1000
+    updates: Share = Share(percent=30, floor=3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailbox:
+    """A shared mailbox: an address in a context, its account attributes, and where its users come from."""
+
+    address: str
+    key: str
+    """`core.address.collation_key(address)`: equal for addresses that the database holds for equal."""
+    context: int
+    account: Account
+    sources: tuple[Source, ...] = ()
+    exclude: tuple[Source, ...] = ()
+    existing: Literal["adopt", "leave"] = "adopt"
+    extra: Literal["leave", "remove"] = "leave"
+    limits: Limits = Limits()
+
+    @property
+    def ref(self) -> MailboxRef:
+        """The pair that names the mailbox everywhere."""
+        return MailboxRef(self.context, self.key)
+
+
+class MailboxRef(NamedTuple):
+    """Names a mailbox: context and collation key of its address."""
+
+    context: int
+    key: str
+
+
+# --------------------------------------------------------------------------- what the directory says
+
+
+class Member(NamedTuple):
+    """A directory entry that a source yields."""
+
+    id: str
+    """Stable id (entryUUID, lower case text); `dn:` + normalised DN where the server gives none."""
+    dn: str
+    key: str
+    """Normalised DN (`core.dn.normalise`)."""
+    logins: tuple[str, ...]
+    """Values of the identity attribute; empty where the attribute is absent or hidden."""
+    path: tuple[str, ...]
+    """DNs (or the filter) from the source to the group that lists the member; shared by all members of a group."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRead:
+    """What one source yielded, and whether that is known to be everything."""
+
+    source: Source
+    members: Mapping[str, Member]
+    """By stable id. Entries of a group that are groups themselves are expanded, not listed."""
+    complete: bool
+    reasons: tuple[str, ...] = ()
+    """Why it is not complete; empty when it is. Each names the server and the DN."""
+    dangling: Mapping[str, str] = field(default_factory=dict)
+    """Member values whose entry was not found: normalised DN (or `memberuid=VALUE`) → value as written."""
+    notes: tuple[str, ...] = ()
+    """Things worth telling that make nothing incomplete: a cycle, the depth limit reached in an exclusion, ..."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryRead:
+    """Everything one run read from the directory."""
+
+    server: str
+    """URL of the server that answered; empty when none did."""
+    counter: str | None
+    """The server's change counter (contextCSN values, sorted, blank-separated); None where it has none."""
+    reads: Mapping[Source, SourceRead]
+    operations: int = 0
+    """How many LDAP operations it took."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every source was read to the end."""
+        return all(read.complete for read in self.reads.values())
+
+
+# --------------------------------------------------------------------------- what Open-Xchange says
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Users:
+    """OX users of one context, looked up by login and by id."""
+
+    context: int
+    exists: bool
+    """Whether the context has any user at all."""
+    by_login: Mapping[str, int]
+    """Exact login (login2user.uid, case-sensitive) → user id, guests left out."""
+    other_case: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Asked login without exact match → logins that differ by letter case only."""
+    guests: frozenset[str] = frozenset()
+    """Asked logins that belong to guests."""
+    ids: frozenset[int] = frozenset()
+    """Of the ids that were asked for: those that exist."""
+    logins: Mapping[int, str] = field(default_factory=dict)
+    """Login by user id, as far as known."""
+
+
+class Fields(NamedTuple):
+    """The columns of an account that are kept as configured; compared as one tuple.
+
+    `transport_*` are None throughout when the account has no transport row.
+    """
+
+    login: str
+    mail_url: str
+    mail_starttls: bool
+    transport_url: str | None
+    transport_starttls: bool | None
+    transport_login: str | None
+    transport_auth: str | None
+    """Value of the property row `transport.auth`; None = no such row."""
+    transport_secondary: bool | None
+    """False = the transport row lost its flag, which makes OX show a private account (ox-facts 2.7)."""
+
+
+class Observed(NamedTuple):
+    """One stored mail account whose address equals, by collation, that of a configured or claimed mailbox."""
+
+    context: int
+    user: int
+    id: int
+    address: str
+    secondary: bool
+    """False = the user's own account (or, with id 0, the primary account)."""
+    name: str
+    fields: Fields
+    password: bool | None = None
+    """Whether the stored passwords are the configured ones; None = not managed."""
+    seal: bytes | None = None
+    """Proof to remember in the claim that this ciphertext was verified; None = nothing new to remember."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What exists in Open-Xchange of the mailboxes in question."""
+
+    accounts: Mapping[MailboxRef, tuple[Observed, ...]]
+    primaries: Mapping[tuple[int, int], tuple[Endpoint, Endpoint | None]] = field(default_factory=dict)
+    """(context, user) → mail and transport endpoint of account 0; read where a mailbox copies from it."""
+    statements: int = 0
+
+
+# --------------------------------------------------------------------------- what is ours
+
+
+class Claim(NamedTuple):
+    """The ledger's word that an account is ours."""
+
+    user: int
+    account: int
+    """Account id; of a pending claim the id that was reserved for it."""
+    held: bool
+    """False = pending: owns nothing, unless an account with exactly this id is found."""
+    member: str
+    """Stable id of the member it came from."""
+    dn: str
+    """The member's last DN, as written."""
+    login: str
+    """The OX login at that time, for messages."""
+    seal: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """What was applied to one mailbox within the last 24 hours, from the journal."""
+
+    additions: int = 0
+    """Creates and adoptions."""
+    updates: int = 0
+    removals: int = 0
+
+
+# --------------------------------------------------------------------------- the plan
+
+
+class Op(StrEnum):
+    """What a change does to an account."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class Direction(StrEnum):
+    """What a limit counts; each is held alone."""
+
+    ADDITIONS = "additions"
+    UPDATES = "updates"
+    REMOVALS = "removals"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One account to create, update or delete."""
+
+    op: Op
+    context: int
+    user: int
+    login: str
+    mailbox: str
+    account: int | None
+    """Id of the account; None for a create."""
+    member: str = ""
+    dn: str = ""
+    path: tuple[str, ...] = ()
+    old: Fields | None = None
+    new: Fields | None = None
+    """The fields wanted; for `source: primary` the urls are empty text until the account is created."""
+    password: bool = False
+    """Whether the passwords are (also) written."""
+    reason: str = ""
+
+    def changed(self) -> dict[str, tuple[object, object]]:
+        """Give the fields that differ, name → (old, new); a password shows as stars."""
+        old: tuple[object, ...] = self.old or (None,) * len(Fields._fields)
+        new: tuple[object, ...] = self.new or (None,) * len(Fields._fields)
+        found = {name: (a, b) for name, a, b in zip(Fields._fields, old, new, strict=True) if a != b}
+        if self.password:
+            found["password"] = (None if self.old is None else "***", "***")
+        return found
+
+
+class Adoption(NamedTuple):
+    """An existing account that becomes ours."""
+
+    user: int
+    login: str
+    account: int
+    member: str
+    dn: str
+    path: tuple[str, ...]
+    seal: bytes | None
+
+
+class Notice(NamedTuple):
+    """One account or member about which something is not, or not yet, done."""
+
+    user: int | None
+    login: str
+    member: str
+    """DN of the directory entry, where there is one."""
+    op: str
+    """The operation not made: create, update, delete; empty where none was meant."""
+    reason: str
+    account: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objection:
+    """A limit that a mailbox's plan exceeds."""
+
+    limit: str
+    """removals, additions, updates, removals_per_run, suddenly_empty or vanished."""
+    directions: frozenset[Direction]
+    value: int
+    allowed: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxPlan:
+    """All that is to be done, and not to be done, for one mailbox."""
+
+    mailbox: Mailbox
+    complete: bool
+    reasons: tuple[str, ...] = ()
+    desired: int = 0
+    observed: int = 0
+    claimed: int = 0
+    unchanged: int = 0
+    changes: tuple[Change, ...] = ()
+    """Sorted: deletes, updates, creates; each by user."""
+    adopted: tuple[Adoption, ...] = ()
+    withheld: tuple[Notice, ...] = ()
+    waiting: tuple[Notice, ...] = ()
+    conflicts: tuple[Notice, ...] = ()
+    unresolved: tuple[Notice, ...] = ()
+    dangling: tuple[str, ...] = ()
+    """Member values without an entry, as written."""
+    drift: tuple[Notice, ...] = ()
+    """Accounts copied from a primary account that has changed since; reported, never repaired."""
+    forgotten: tuple[int, ...] = ()
+    """Users whose claim ends without a change: neither desired nor stored any more."""
+    recovered: tuple[Claim, ...] = ()
+    """Pending claims whose account is there: a run died between writing it and noting it."""
+    refreshed: tuple[Claim, ...] = ()
+    """Held claims whose member id, DN, login or seal is to be noted anew."""
+    missing: int = 0
+    """Held claims whose user exists but whose account does not."""
+    emptied: tuple[Source, ...] = ()
+    """Sources that had members at the last complete read and now have none."""
+    extras: int = 0
+    """Unclaimed secondary accounts of users not desired that `extra: remove` takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A mailbox's plan with what the guard says to it."""
+
+    plan: MailboxPlan
+    objections: tuple[Objection, ...] = ()
+    held: frozenset[Direction] = frozenset()
+    """Directions of which nothing is applied."""
+    digest: str = ""
+    """Of all changes and adoptions of the mailbox."""
+    held_digest: str | None = None
+    """Of those that are held; what `approve` releases. None when nothing is held."""
+    approved: str | None = None
+    """The digest whose approval released this plan."""
+
+
+# --------------------------------------------------------------------------- what became of it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one change."""
+
+    change: Change
+    result: Literal["applied", "failed"]
+    account: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orphan:
+    """A mailbox that left the configuration while accounts of it are claimed."""
+
+    address: str
+    context: int
+    claimed: int
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One run, from its start to its end; what the JSON, the metrics and the ledger's run row are made from."""
+
+    run: str
+    started: datetime
+    finished: datetime
+    judgements: tuple[Judgement, ...]
+    outcomes: tuple[Outcome, ...] = ()
+    """Empty for a plan."""
+    applied: bool = False
+    """Whether changes were applied (a run) or only computed (a plan)."""
+    orphans: tuple[Orphan, ...] = ()
+    errors: tuple[str, ...] = ()
+    """Errors of systems that the run survived, as lines for people (a context refused, a batch lost)."""
+    server: str = ""
+    phases: Mapping[str, float] = field(default_factory=dict)
+    """Seconds by phase: directory, users, observe, ledger, plan, apply, record."""
+    partial: bool = False
+    """Whether only some of the configured mailboxes were asked for."""
+    ages: Mapping[tuple[str, MailboxRef], datetime] = field(default_factory=dict)
+    """("withheld" | "dangling" | "unresolved" | "held", mailbox) → since when the oldest of them stands."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every mailbox's sources were read to the end."""
+        return all(judgement.plan.complete for judgement in self.judgements)
