@@ -84,7 +84,7 @@ class Account:
     """None = not managed: never written, never compared, never cleared."""
     transport_password: Secret | None = None
     folders: Mapping[str, str] = field(default_factory=dict)
-    """Full names by kind: archive, drafts, sent, spam, trash, confirmed_spam, confirmed_ham. Written at creation only."""
+    """Full names by kind (archive, drafts, sent, spam, trash, confirmed_spam, confirmed_ham); for creation only."""
 
     @property
     def primary(self) -> bool:

@@ -1,0 +1,389 @@
+"""What to change: desired × observed × claimed × known for certain × policy, by one pure function.
+
+For a user who **should** have the mailbox (first row that fits):
+
+| stored for this user and address     | claim            | outcome                                                    |
+|--------------------------------------|------------------|------------------------------------------------------------|
+| any, equal by collation only         | any              | conflict: never ours                                       |
+| the user's own or primary account    | any              | conflict: never touched                                    |
+| account with the claim's id          | held             | unchanged, or update where a kept field differs            |
+| account with the claim's id          | pending          | recovered: held from now on; then as above                 |
+| account with another id              | any              | `existing: adopt`: adopted (and update); `leave`: conflict |
+| two accounts, one ours               | held             | as ours, and a conflict for the other                      |
+| nothing                              | any              | create                                                     |
+
+Creates and adoptions are withheld while an excluding source was not read to the end.
+
+For a user who **should not** have it:
+
+| stored                               | claim            | outcome                                                    |
+|--------------------------------------|------------------|------------------------------------------------------------|
+| account with the claim's id          | held or pending  | delete, if the removal has a positive reason; else withheld|
+| nothing of ours                      | held             | the claim ends (its account is gone already)               |
+| nothing of ours                      | pending          | the claim ends                                             |
+| secondary account, unclaimed         | none             | `extra: leave`: nothing; `remove`: delete, or withheld     |
+
+A removal has a positive reason when the member was read as excluded, or when every including source was read to the end
+and the member is not there. A member who is there without being identified, or listed without an entry, withholds it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from syncd.core.accounts import drifted, repaired, wanted
+from syncd.core.desire import Desired, Want
+from syncd.core.model import (
+    Adoption,
+    Change,
+    Claim,
+    Direction,
+    Endpoint,
+    Fields,
+    MailboxPlan,
+    Notice,
+    Observed,
+    Op,
+    Users,
+)
+
+DIRECTION = {Op.CREATE: Direction.ADDITIONS, Op.UPDATE: Direction.UPDATES, Op.DELETE: Direction.REMOVALS}
+EXCLUSION_UNKNOWN = "an excluding source was not read completely"
+INCLUSION_UNKNOWN = "not every source was read completely"
+_ORDER = {Op.DELETE: 0, Op.UPDATE: 1, Op.CREATE: 2}
+Primaries = Mapping[tuple[int, int], tuple[Endpoint, Endpoint | None]]
+
+
+def plan(
+    desired: Desired,
+    observed: Iterable[Observed],
+    claims: Mapping[int, Claim],
+    users: Users,
+    primaries: Primaries | None = None,
+    *,
+    wait: str | None = None,
+) -> MailboxPlan:
+    """Compare the three sets for one mailbox.
+
+    Args:
+        desired: who should have it.
+        observed: the stored accounts of all users at this address (by collation), the users' own ones too.
+        claims: what we own, by user.
+        users: OX users of the context; the users of all claims must have been asked for by id.
+        primaries: account 0 by (context, user), to report drift of accounts copied from it.
+        wait: why removals wait for another complete read (rule 7); None = they do not.
+    """
+    casefolded = desired.mailbox.address.casefold().rstrip(" ")
+    return _Comparison(desired, claims, users, primaries or {}, wait, casefolded).run(observed)
+
+
+def digest(context: int, mailbox: str, changes: Iterable[Change], adopted: Iterable[Adoption]) -> str:
+    """Give the SHA-256 of the canonical, sorted changes of one mailbox, without passwords, as `sha256:…`."""
+    lines = [
+        json.dumps(
+            [
+                context,
+                mailbox,
+                change.user,
+                change.op,
+                {name: new for name, (_, new) in change.changed().items() if name != "password"},
+            ],
+            sort_keys=True,
+            separators=(",", ":"),
+        )
+        for change in changes
+    ]
+    lines += [json.dumps([context, mailbox, adoption.user, "adopt", {}], separators=(",", ":")) for adoption in adopted]
+    return "sha256:" + hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def _new_fields(change: Change) -> dict[str, object]:
+    return {name: new for name, (_, new) in change.changed().items() if name != "password"}
+
+
+@dataclass(slots=True)
+class _Comparison:
+    """The state of one comparison; its methods are the rows of the table above."""
+
+    desired: Desired
+    claims: Mapping[int, Claim]
+    users: Users
+    primaries: Primaries
+    wait: str | None
+    casefolded: str
+    unchanged: int = 0
+    missing: int = 0
+    extras: int = 0
+    changes: list[Change] = field(default_factory=list)
+    adopted: list[Adoption] = field(default_factory=list)
+    withheld: list[Notice] = field(default_factory=list)
+    waiting: list[Notice] = field(default_factory=list)
+    conflicts: list[Notice] = field(default_factory=list)
+    drift: list[Notice] = field(default_factory=list)
+    forgotten: list[int] = field(default_factory=list)
+    recovered: list[Claim] = field(default_factory=list)
+    refreshed: list[Claim] = field(default_factory=list)
+
+    def run(self, observed: Iterable[Observed]) -> MailboxPlan:
+        mailbox = self.desired.mailbox
+        right = wanted(mailbox.account)
+        stored: dict[int, Observed] = {}
+        several: dict[int, list[Observed]] = {}
+        count = 0
+        for account in observed:
+            count += account.secondary
+            if stored.setdefault(account.user, account) is not account:
+                several.setdefault(account.user, [stored[account.user]]).append(account)
+        for user, want in self.desired.accounts.items():
+            seen = stored.get(user)
+            claim = self.claims.get(user)
+            if (
+                claim is not None
+                and claim.held
+                and seen is not None
+                and seen.id == claim.account
+                and seen.secondary
+                and seen.fields == right
+                and seen.password is not False
+                and user not in several
+                and (seen.address == mailbox.address or self._same(seen))
+            ):
+                self.unchanged += 1  # nearly everybody in nearly every run
+                self._refresh(want, claim, seen)
+                continue
+            self._should_have(user, want, several.get(user) or stored.get(user), claim, right)
+        for user in self.claims.keys() - self.desired.accounts.keys():
+            found = several.get(user) or ([stored[user]] if user in stored else [])
+            self._should_not_have(self.claims[user], found)
+        if mailbox.extra == "remove":
+            self._extras(stored, several)
+        return self._result(count)
+
+    # ------------------------------------------------------------------ users who should have the mailbox
+
+    def _should_have(
+        self, user: int, want: Want, found: Observed | list[Observed] | None, claim: Claim | None, right: Fields
+    ) -> None:
+        accounts = [] if found is None else found if isinstance(found, list) else [found]
+        ours = next((a for a in accounts if claim is not None and a.id == claim.account and a.secondary), None)
+        others = [a for a in accounts if a is not ours]
+        problem = self._in_the_way(accounts, others, owned=ours is not None)
+        if problem:
+            self._conflict(user, want, problem)
+            if ours is None:
+                self._end(claim)
+                return
+            if not self._same(ours):
+                return
+        if ours is not None and claim is not None:
+            if not claim.held:
+                self.recovered.append(claim._replace(held=True))
+            self._keep(want, ours, right)
+            self._refresh(want, claim, ours)
+        elif accounts:
+            self._adopt(user, want, accounts[0], right)
+        else:
+            self.missing += claim is not None and claim.held
+            self._create(user, want, right)
+
+    def _keep(self, want: Want, account: Observed, right: Fields) -> None:
+        mailbox = self.desired.mailbox
+        fields = repaired(mailbox.account, account.fields, right)
+        primary = self.primaries.get((mailbox.context, account.user)) if mailbox.account.primary else None
+        if primary is not None and drifted(account.fields, primary):
+            reason = "the servers of the primary account have changed since this account was copied from it"
+            self.drift.append(Notice(account.user, want.login, want.member.dn, "", reason, account.id))
+        if fields == account.fields and account.password is not False:
+            self.unchanged += 1
+            return
+        self.changes.append(self._change(Op.UPDATE, account.user, want, account=account, new=fields))
+
+    def _adopt(self, user: int, want: Want, account: Observed, right: Fields) -> None:
+        if not self.desired.excludes_complete:
+            self._withhold(
+                user, want.login, want.member.dn, "adopt", "an excluding source was not read completely", account.id
+            )
+            return
+        self.adopted.append(
+            Adoption(user, want.login, account.id, want.member.id, want.member.dn, want.member.path, account.seal)
+        )
+        self._keep(want, account, right)
+
+    def _create(self, user: int, want: Want, right: Fields) -> None:
+        if not self.desired.excludes_complete:
+            self._withhold(user, want.login, want.member.dn, Op.CREATE, EXCLUSION_UNKNOWN)
+            return
+        self.changes.append(self._change(Op.CREATE, user, want, account=None, new=right))
+
+    def _refresh(self, want: Want, claim: Claim, account: Observed) -> None:
+        """Note the member's present id, DN and login, and a newly verified password, where they differ."""
+        member = want.member
+        if claim.member != member.id or claim.dn != member.dn or claim.login != want.login or account.seal is not None:
+            seal = account.seal if account.seal is not None else claim.seal
+            self.refreshed.append(
+                claim._replace(held=True, member=member.id, dn=member.dn, login=want.login, seal=seal)
+            )
+
+    def _conflict(self, user: int, want: Want, problem: tuple[str, int]) -> None:
+        reason, account = problem
+        self.conflicts.append(Notice(user, want.login, want.member.dn, Op.CREATE, reason, account))
+
+    def _end(self, claim: Claim | None) -> None:
+        if claim is not None:
+            self.forgotten.append(claim.user)
+
+    # ------------------------------------------------------------------ users who should not
+
+    def _should_not_have(self, claim: Claim, found: list[Observed]) -> None:
+        ours = next((account for account in found if account.id == claim.account and account.secondary), None)
+        gone = claim.user not in self.users.ids
+        if ours is None:
+            if claim.held and not gone:
+                self.missing += 1
+            if not claim.held or gone or self._removal_reason(claim)[0]:
+                self.forgotten.append(claim.user)
+            return
+        if not claim.held:
+            self.recovered.append(claim._replace(held=True))
+        certain, reason = self._removal_reason(claim)
+        if gone:
+            certain, reason = False, "its user is not in Open-Xchange any more, yet the account is"
+        if not self._same(ours):
+            certain, reason = False, _collation_only(ours)
+        if not certain:
+            self._withhold(claim.user, claim.login, claim.dn, Op.DELETE, reason, claim.account)
+        elif self.wait is not None:
+            self.waiting.append(Notice(claim.user, claim.login, claim.dn, Op.DELETE, self.wait, claim.account))
+        else:
+            self.changes.append(self._removal(ours, claim.login, claim.member, claim.dn, reason))
+
+    def _removal_reason(self, claim: Claim) -> tuple[bool, str]:
+        """Tell whether the removal of a claimed account has a positive reason, and the reason for or against it."""
+        desired = self.desired
+        if desired.is_excluded(claim):
+            return True, "excluded"
+        if (there := desired.member_is_there(claim)) is not None:
+            return False, there
+        if not desired.includes_complete:
+            return False, INCLUSION_UNKNOWN
+        if (user := desired.resolved.get(claim.member)) is not None and user != claim.user:
+            return True, f"the member is user {user} now"
+        return True, "no longer a member"
+
+    def _extras(self, stored: Mapping[int, Observed], several: Mapping[int, list[Observed]], casefolded: str) -> None:
+        """Plan the removal of unclaimed secondary accounts of users who should not have the mailbox."""
+        for user in stored.keys() - self.desired.accounts.keys():
+            claim = self.claims.get(user)
+            for account in several.get(user) or [stored[user]]:
+                if not account.secondary or (claim is not None and claim.account == account.id):
+                    continue
+                login = self.users.logins.get(user, "")
+                if not self._same(account):
+                    reason = _collation_only(account)
+                    self.conflicts.append(Notice(user, login, "", Op.DELETE, reason, account.id))
+                elif not self.desired.includes_complete:
+                    self._withhold(user, login, "", Op.DELETE, INCLUSION_UNKNOWN, account.id)
+                elif self.desired.unresolved:
+                    reason = "a member without an unambiguous user might be this one"
+                    self._withhold(user, login, "", Op.DELETE, reason, account.id)
+                elif self.wait is not None:
+                    self.waiting.append(Notice(user, login, "", Op.DELETE, self.wait, account.id))
+                else:
+                    self.extras += 1
+                    self.changes.append(self._removal(account, login, "", "", "an extra account: `extra: remove`"))
+
+    # ------------------------------------------------------------------ parts
+
+    def _same(self, account: Observed) -> bool:
+        """Tell whether an address is the mailbox's by letters, not only by the database's collation."""
+        return account.address.casefold().rstrip(" ") == self.casefolded
+
+    def _in_the_way(self, accounts: list[Observed], others: list[Observed], *, owned: bool) -> tuple[str, int] | None:
+        """Say what stands in the place of an account, with its account id; None = nothing."""
+        for account in accounts:
+            if not self._same(account):
+                return _collation_only(account), account.id
+        for account in others:
+            if account.id == 0:
+                return "it is the address of the user's primary account", 0
+            if not account.secondary:
+                return "the user has an own account with this address", account.id
+        if len(others) > 1 or (owned and others):
+            return "there are several accounts with this address", others[-1].id
+        if others and self.desired.mailbox.existing == "leave":
+            return "an account with this address exists and is not ours (existing: leave)", others[0].id
+        return None
+
+    def _withhold(self, user: int, login: str, dn: str, op: str, reason: str, account: int | None = None) -> None:
+        self.withheld.append(Notice(user, login, dn, op, reason, account))
+
+    def _change(self, op: Op, user: int, want: Want, *, account: Observed | None, new: Fields) -> Change:
+        mailbox = self.desired.mailbox
+        managed = mailbox.account.password is not None or mailbox.account.transport_password is not None
+        return Change(
+            op=op,
+            context=mailbox.context,
+            user=user,
+            login=want.login,
+            mailbox=mailbox.address,
+            account=None if account is None else account.id,
+            member=want.member.id,
+            dn=want.member.dn,
+            path=want.member.path,
+            old=None if account is None else account.fields,
+            new=new,
+            password=managed if account is None else account.password is False,
+            reason="a member" if account is None else "differs from what is configured",
+        )
+
+    def _removal(self, account: Observed, login: str, member: str, dn: str, reason: str) -> Change:
+        mailbox = self.desired.mailbox
+        return Change(
+            op=Op.DELETE,
+            context=mailbox.context,
+            user=account.user,
+            login=login,
+            mailbox=mailbox.address,
+            account=account.id,
+            member=member,
+            dn=dn,
+            old=account.fields,
+            reason=reason,
+        )
+
+    def _result(self, count: int) -> MailboxPlan:
+        desired = self.desired
+        return MailboxPlan(
+            mailbox=desired.mailbox,
+            complete=desired.includes_complete and desired.excludes_complete,
+            reasons=desired.reasons,
+            desired=len(desired.accounts),
+            observed=count,
+            claimed=sum(claim.held for claim in self.claims.values()),
+            unchanged=self.unchanged,
+            changes=tuple(sorted(self.changes, key=lambda c: (_ORDER[c.op], c.user, c.account or 0))),
+            adopted=tuple(sorted(self.adopted)),
+            withheld=_sorted(self.withheld),
+            waiting=_sorted(self.waiting),
+            conflicts=_sorted(self.conflicts),
+            unresolved=tuple(sorted(desired.unresolved.values(), key=lambda notice: notice.member)),
+            dangling=tuple(sorted(desired.dangling.values())),
+            drift=_sorted(self.drift),
+            forgotten=tuple(sorted(self.forgotten)),
+            recovered=tuple(self.recovered),
+            refreshed=tuple(self.refreshed),
+            missing=self.missing,
+            emptied=desired.emptied,
+            extras=self.extras,
+        )
+
+
+def _collation_only(account: Observed) -> str:
+    return f"the address {account.address!r} is equal for the database only, not by its letters; not ours"
+
+
+def _sorted(notices: list[Notice]) -> tuple[Notice, ...]:
+    return tuple(sorted(notices, key=lambda n: (n.user or 0, n.member, n.op, n.account or 0)))
