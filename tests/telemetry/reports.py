@@ -1,0 +1,114 @@
+"""Made-up reports for the tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from syncd.core.model import (
+    Account,
+    Adoption,
+    Change,
+    Direction,
+    Judgement,
+    Mailbox,
+    MailboxPlan,
+    MailboxRef,
+    Notice,
+    Op,
+    Orphan,
+    Outcome,
+    Report,
+)
+
+START = datetime(2026, 1, 2, 3, 0, 0, tzinfo=UTC)
+END = datetime(2026, 1, 2, 3, 0, 7, tzinfo=UTC)
+NOTICE = Notice(7, "gina", "uid=gina,dc=example", "delete", "not known")
+ADOPTION = Adoption(8, "hugo", 3, "id-8", "uid=hugo,dc=example", (), None)
+
+
+def mailbox(address: str = "support@example.org", context: int = 1) -> Mailbox:
+    account = Account(name="Support", login="support", mail=None, transport=None)
+    return Mailbox(address=address, key=address, context=context, account=account)
+
+
+def change(op: Op, user: int = 5) -> Change:
+    return Change(op=op, context=1, user=user, login="carol", mailbox="support@example.org", account=None)
+
+
+def judgement(
+    address: str = "support@example.org",
+    *,
+    held: frozenset[Direction] = frozenset(),
+    complete: bool = True,
+    context: int = 1,
+    **parts: object,
+) -> Judgement:
+    plan = MailboxPlan(mailbox=mailbox(address, context), complete=complete, **parts)  # type: ignore[arg-type]
+    return Judgement(plan=plan, held=held)
+
+
+def report(
+    *judgements: Judgement, applied: bool = True, started: datetime = START, finished: datetime = END, **parts: object
+) -> Report:
+    return Report(
+        run="r",
+        started=started,
+        finished=finished,
+        judgements=judgements,
+        applied=applied,
+        **parts,  # type: ignore[arg-type]
+    )
+
+
+def busy(*, started: datetime = START, finished: datetime = END) -> Report:
+    """Make a report in which every number is different from 0."""
+    held = judgement(
+        "sales@example.org",
+        held=frozenset({Direction.REMOVALS}),
+        changes=(change(Op.DELETE), change(Op.DELETE, 6)),
+        desired=5,
+        observed=7,
+        claimed=7,
+    )
+    troubled = judgement(
+        complete=False,
+        desired=3,
+        observed=2,
+        claimed=4,
+        unresolved=(NOTICE,) * 2,
+        dangling=("cn=gone",) * 3,
+        conflicts=(NOTICE,) * 4,
+        withheld=(NOTICE,) * 5,
+        waiting=(NOTICE,) * 6,
+        drift=(NOTICE,) * 7,
+        adopted=(ADOPTION,),
+        changes=(change(Op.CREATE),),
+    )
+    ages: Mapping[tuple[str, MailboxRef], datetime] = {
+        ("withheld", troubled.plan.mailbox.ref): started,
+        ("held", held.plan.mailbox.ref): started,
+        ("unresolved", troubled.plan.mailbox.ref): started,
+        ("dangling", troubled.plan.mailbox.ref): started,
+    }
+    return report(
+        troubled,
+        held,
+        started=started,
+        finished=finished,
+        outcomes=(
+            Outcome(change=change(Op.CREATE), result="applied", account=4),
+            Outcome(change=change(Op.UPDATE), result="failed", error="no"),
+        ),
+        orphans=(Orphan(address="old@example.org", context=1, claimed=9, since=None),),
+        phases={
+            "directory": 0.4,
+            "users": 0.1,
+            "observe": 0.2,
+            "ledger": 0.1,
+            "plan": 0.3,
+            "apply": 5.0,
+            "record": 0.1,
+        },
+        ages=ages,
+    )
