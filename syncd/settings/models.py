@@ -1,0 +1,244 @@
+"""The shape of the configuration: every key, its kind, its default.
+
+The rule kept here: a model says what one value may be; what values must be together is in `checks`, so that all
+problems of a file are found at once. Defaults are the careful choice. `config/syncd.yaml` shows every key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, WrapValidator, model_validator
+
+from syncd.settings import syntax, texts
+from syncd.settings.kinds import (
+    DN,
+    Checked,
+    ConfigPath,
+    Count,
+    Duration,
+    Flag,
+    Percent,
+    Section,
+    Timeout,
+    choice,
+    whole,
+)
+from syncd.settings.mapping import Mapping
+from syncd.settings.secrets import SecretRef
+
+
+def _off(value: object, validate: Callable[[object], Any]) -> Any:
+    """Let `false` stand for no TLS at all."""
+    return None if value is False else validate(value)
+
+
+# --------------------------------------------------------------------------- directory
+
+
+class DirectoryTls(Section):
+    """How the directory's certificate is verified."""
+
+    ca: ConfigPath | None = None
+    """CA certificates (PEM); without it those of the system. Relative to the directory of this file."""
+    starttls: Flag = False
+    """Upgrade ldap:// connections to TLS before anything else is sent."""
+    verify: Flag = True
+    """false accepts any certificate: whoever sits between can read the bind password and invent members."""
+
+
+class Bind(Section):
+    """Who syncd is in the directory."""
+
+    dn: DN
+    """DN of the account that reads groups and users."""
+    password: SecretRef
+    """Its password, by reference."""
+
+
+class Users(Section):
+    """How a directory entry becomes an Open-Xchange user."""
+
+    login: Annotated[
+        tuple[str, ...],
+        Checked(
+            texts.attributes, {"type": ["string", "array"], "minLength": 1, "minItems": 1, "items": {"type": "string"}}
+        ),
+    ] = ("uid",)
+    """Attribute that holds the login; a list is tried in its order."""
+
+
+class Timeouts(Section):
+    """How long to wait for the directory."""
+
+    connect: Timeout = 5.0
+    """For a connection, TLS included."""
+    receive: Timeout = 30.0
+    """For each answer."""
+
+
+class Directory(Section):
+    """The LDAP directory that says who should have which mailbox."""
+
+    urls: Annotated[
+        tuple[Annotated[str, Checked(syntax.directory_url, pattern="^(ldap|ldaps|ldapi|ldif)://")], ...],
+        Field(min_length=1),
+    ]
+    """Servers, tried in order: ldap://, ldaps://, ldapi://; or one ldif:///path, an export."""
+    tls: DirectoryTls = DirectoryTls()
+    """Verification of the server's certificate."""
+    bind: Bind | None = None
+    """Without it the bind is anonymous."""
+    base: DN
+    """Where users and groups are searched."""
+    users: Users = Users()
+    """From directory entry to Open-Xchange login."""
+    timeout: Timeouts = Timeouts()
+    """Waiting times."""
+    page_size: Annotated[int, whole(1)] = 1000
+    """Entries per page (RFC 2696); not above the server's own limit."""
+
+
+# --------------------------------------------------------------------------- databases
+
+
+class DatabaseTls(Section):
+    """How a database server's certificate is verified."""
+
+    ca: ConfigPath | None = None
+    """CA certificates (PEM); without it those of the system."""
+    verify: Flag = True
+    """false accepts any certificate."""
+
+
+_DatabaseUrl = Annotated[str, Checked(syntax.database_url, pattern=r"^(mysql\+pymysql|mariadb\+pymysql|sqlite)://")]
+_SwitchableTls = Annotated[
+    DatabaseTls | None,
+    WrapValidator(_off, json_schema_input_type=DatabaseTls | Literal[False]),
+]
+
+
+class Database(Section):
+    """A database: where, as whom, and how verified."""
+
+    url: _DatabaseUrl
+    """SQLAlchemy URL with the user's name and without the password."""
+    password: SecretRef | None = None
+    """The user's password, by reference."""
+    tls: _SwitchableTls = DatabaseTls()
+    """TLS with verification is on; false switches it off (a socket or loopback)."""
+
+
+class Ledger(Database):
+    """Our own database: what we own, what we did, what is held."""
+
+    url: _DatabaseUrl = "sqlite:////var/lib/syncd/ledger.db"
+    """SQLite by default; MySQL or MariaDB by URL. Not the Open-Xchange database."""
+
+
+class Obfuscation(Section):
+    """How Open-Xchange stores account passwords."""
+
+    format: Annotated[Literal["argon2", "legacy"], choice("argon2", "legacy")]
+    """argon2 from 8.16 on, legacy before."""
+    key: SecretRef
+    """The cluster's key: com.openexchange.sessiond.encryptionKey, by reference."""
+
+
+class OpenXchange(Section):
+    """Open-Xchange: where its accounts are stored and how they are written."""
+
+    database: Database
+    """The database that holds the context: its write server."""
+    write_with: Annotated[Literal["sql", "soap", "clt"], choice("sql", "soap", "clt")] = "sql"
+    """The way of writing; only sql for now."""
+    obfuscation: Obfuscation | None = None
+    """Needed only where accounts have passwords of their own."""
+
+
+# --------------------------------------------------------------------------- running
+
+
+class Schedule(Section):
+    """When the daemon runs."""
+
+    every: Annotated[float | None, Checked(texts.duration(10.0), pattern=texts.DURATION)] = None
+    """Time between starts of runs, at least 10s; 5m when neither this nor cron is given."""
+    cron: Annotated[str | None, Checked(syntax.cron)] = None
+    """Instead of every: minute hour day month weekday."""
+    jitter: Duration = 0.0
+    """Up to this much is added at random, so that several installations do not start in the same second."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual(cls, value: Any) -> Any:
+        """Run every five minutes where nothing is said."""
+        if isinstance(value, dict) and value.get("cron") is None and value.get("every") is None:
+            return {**value, "every": "5m"}
+        return value
+
+
+class Share(Section):
+    """A limit as a percentage of the claimed accounts; up to `floor` always pass."""
+
+    percent: Percent = 30.0
+    """Percent of the accounts claimed at the window's start."""
+    floor: Count = 3
+    """So many may always change, however few accounts there are."""
+
+
+class Limits(Section):
+    """How much may change within 24 hours in one mailbox, before an operator is asked."""
+
+    removals: Share = Share()
+    """Accounts taken away."""
+    additions: Count = 1000
+    """Accounts created or adopted."""
+    updates: Share = Share()
+    """Accounts repaired."""
+    removals_per_run: Count = 500
+    """Removals of one run over all mailboxes; over it every mailbox with removals is held."""
+
+
+class Http(Section):
+    """The HTTP endpoints: /metrics, /healthz, /readyz."""
+
+    listen: Annotated[
+        texts.Listen | None,
+        Checked(
+            texts.listen,
+            {"anyOf": [{"type": "string", "pattern": r"^(off|(\[[^\]]+\]|[^:\[\]]+):[0-9]{1,5})$"}, {"const": False}]},
+        ),
+    ] = texts.Listen("127.0.0.1", 9469)
+    """host:port, or off."""
+
+
+class Log(Section):
+    """How and how much is logged."""
+
+    format: Annotated[Literal["auto", "json", "console"], choice("auto", "json", "console")] = "auto"
+    """auto: colours on a terminal, JSON elsewhere."""
+    level: Annotated[Literal["debug", "info", "warning", "error"], choice("debug", "info", "warning", "error")] = "info"
+    """Events below this level are dropped."""
+
+
+class Configuration(Section):
+    """The whole file."""
+
+    directory: Directory
+    """The LDAP directory."""
+    openxchange: OpenXchange
+    """Open-Xchange."""
+    ledger: Ledger = Ledger()
+    """Our own database."""
+    schedule: Schedule = Schedule()
+    """When the daemon runs."""
+    limits: Limits = Limits()
+    """When to stop and ask."""
+    http: Http = Http()
+    """Metrics and health."""
+    log: Log = Log()
+    """Logging."""
+    mappings: Annotated[tuple[Mapping, ...], Field(min_length=1)]
+    """The shared mailboxes."""
