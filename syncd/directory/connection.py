@@ -1,0 +1,182 @@
+"""Open, secure and bind a connection to an LDAP server, and say in words why that failed.
+
+TLS is verified by Python's own `ssl` (chain, host name or address). Both timeouts are always set. StartTLS happens before the
+bind, so that no password crosses the wire in the clear.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from ldap3 import NONE, Server
+from ldap3.core.exceptions import LDAPException
+
+from syncd.core.model import Secret
+from syncd.directory.search import LiveSearcher, Lost, refusal
+from syncd.directory.strategy import PinnedTls, StreamConnection
+
+_PORTS = {"ldap": 389, "ldaps": 636, "ldapi": 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Where the directory is and how it is asked."""
+
+    urls: tuple[str, ...]
+    """Tried in order: `ldap://`, `ldaps://`, `ldapi://`, or `ldif:///path` for an export."""
+    base: str
+    bind_dn: str | None = None
+    """None = anonymous."""
+    password: Secret | None = None
+    ca: str | None = None
+    """A file (or folder) of certificates that alone are trusted; None = the system's."""
+    verify: bool = True
+    starttls: bool = False
+    connect_timeout: float = 5
+    """Seconds, TLS handshake included."""
+    receive_timeout: float = 30
+    """Seconds without a single octet from the server."""
+    page_size: int = 1000
+    login_attributes: tuple[str, ...] = ("uid",)
+
+
+class Address(NamedTuple):
+    """A URL of the directory, taken apart."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+def parse_url(url: str) -> Address:
+    """Take a URL apart.
+
+    Raises:
+        Lost: the URL is none that can be used.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise Lost(f"{url}: {error}") from None
+    if parts.scheme == "ldif":
+        return Address("ldif", unquote(parts.path), 0)
+    if parts.scheme == "ldapi":
+        return Address("ldapi", unquote(parts.netloc), 0)
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise Lost(
+            f"{url}: not a URL of a directory", hint="ldap://host, ldaps://host, ldapi://%2Fpath or ldif:///path"
+        )
+    return Address(parts.scheme, parts.hostname, port or _PORTS[parts.scheme])
+
+
+def connect(url: str, options: Options) -> LiveSearcher:
+    """Open a connection, secure it, bind, and give a searcher on it.
+
+    Raises:
+        Lost: the server cannot be reached, its certificate is not trusted, or it went away.
+        Refused: the server refused StartTLS or the bind.
+    """
+    address = parse_url(url)
+    secret = _password(url, options)
+    server = _server(address, _context(url, options))
+    connection = StreamConnection(server, options.bind_dn, secret, options.connect_timeout, options.receive_timeout)
+    operations = 1
+    try:
+        connection.open(read_server_info=False)
+        if options.starttls and address.scheme == "ldap":
+            operations += 1
+            connection.start_tls(read_server_info=False)
+        connection.bind(read_server_info=False)
+    except (LDAPException, OSError) as error:
+        cause = connection.strategy.failure or error
+        with contextlib.suppress(LDAPException, OSError):
+            connection.strategy.close()
+        raise _unreachable(url, address, options, cause) from None
+    finally:
+        connection.password = None
+        connection.request = None
+    if not connection.bound:
+        result = connection.result or {}
+        with contextlib.suppress(LDAPException, OSError):
+            connection.unbind()
+        who = f"bind as {options.bind_dn}" if options.bind_dn else "anonymous bind"
+        raise refusal(url, who, int(result.get("result") or 0), str(result.get("message") or ""))
+    return LiveSearcher(connection, url, options.page_size, operations)
+
+
+def tls_version(searcher: LiveSearcher) -> str | None:
+    """Give the TLS version of a searcher's connection, as in `TLSv1.3`; None where it is in the clear."""
+    plug = searcher.connection.socket
+    return plug.version() if isinstance(plug, ssl.SSLSocket) else None
+
+
+def _password(url: str, options: Options) -> str | None:
+    if options.bind_dn is None:
+        return None
+    secret = options.password.reveal() if options.password is not None else ""
+    if not secret:
+        # RFC 4513 section 5.1.2: a name with an empty password is an anonymous bind that looks like a success
+        raise Lost(
+            f"{url}: bind as {options.bind_dn}: the password is empty, which would be an anonymous bind",
+            hint="set directory.bind.password, or leave directory.bind out",
+        )
+    return secret
+
+
+def _server(address: Address, context: ssl.SSLContext) -> Server:
+    tls = PinnedTls(context)
+    if address.scheme == "ldapi":
+        return Server(f"ldapi://{address.host}", get_info=NONE)
+    return Server(address.host, port=address.port, use_ssl=address.scheme == "ldaps", tls=tls, get_info=NONE)
+
+
+def _context(url: str, options: Options) -> ssl.SSLContext:
+    try:
+        if options.ca is None:
+            context = ssl.create_default_context()
+        elif Path(options.ca).is_dir():
+            context = ssl.create_default_context(capath=options.ca)
+        else:
+            context = ssl.create_default_context(cafile=options.ca)
+    except (OSError, ssl.SSLError) as error:
+        reason = error.strerror or "no certificate in it"
+        raise Lost(f"{url}: cannot read the CA {options.ca}: {reason}", hint="check directory.tls.ca") from None
+    if not options.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _unreachable(url: str, address: Address, options: Options, error: Exception) -> Lost:
+    """Say what is wrong in the words of the one who has to repair it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        text = error.verify_message or str(error)
+        if "mismatch" in text.lower() or "not valid for" in text:
+            return Lost(
+                f"{url}: TLS: the certificate is not for {address.host}: {text}",
+                hint="use the name in the certificate in directory.urls",
+            )
+        where = options.ca or "the system's CA certificates"
+        return Lost(f"{url}: TLS: the certificate is not trusted: {text}", hint=f"directory.tls.ca is {where}")
+    if isinstance(error, ssl.SSLError):
+        return Lost(f"{url}: TLS: {error.reason or error}", hint="is this the port for this kind of URL?")
+    if isinstance(error, socket.gaierror):
+        return Lost(f"{url}: the host name {address.host} is unknown", hint="check directory.urls and the name server")
+    if isinstance(error, TimeoutError) or "timed out" in str(error):
+        limit = options.connect_timeout
+        return Lost(f"{url}: no answer (connect timeout {limit:g} s)", hint="is the server up, the port right?")
+    if isinstance(error, ConnectionRefusedError):
+        return Lost(f"{url}: connection refused", hint="is the server up, the port right?")
+    if isinstance(error, OSError) and error.errno:
+        return Lost(f"{url}: {os.strerror(error.errno)}", hint="is the server up, the port right?")
+    if "invalid server address" in str(error):
+        return Lost(f"{url}: the host name {address.host} is unknown", hint="check directory.urls and the name server")
+    return Lost(f"{url}: {error}")

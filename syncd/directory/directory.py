@@ -1,0 +1,103 @@
+"""Read the configured sources from one directory server, whole or with the reason why not.
+
+One read uses one server: the first that can be connected and bound to. When it fails in the middle everything is thrown away
+and read once more, from the next server if there is one; answers of two servers are never mixed.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from syncd.core.model import DirectoryRead, Source, SourceRead
+from syncd.directory.connection import Options, connect, parse_url
+from syncd.directory.expand import expand
+from syncd.directory.ldif import LdifSearcher
+from syncd.directory.search import LiveSearcher, Searcher
+from syncd.errors import DirectoryError
+
+__all__ = ["Directory", "Options"]
+
+_log = structlog.get_logger(__name__)
+
+
+class Directory:
+    """The directory that says who is a member of what."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    def read(self, sources: Collection[Source], *, progress: Callable[[int], None] = lambda _: None) -> DirectoryRead:
+        """Read the members of all sources; trouble is in the result, never raised.
+
+        Args:
+            sources: groups and filters; each is a key of the result.
+            progress: called now and then with the number of entries read so far.
+        """
+        failures: dict[str, None] = {}
+        operations = 0
+        urls = list(self._options.urls)
+        broken = 0
+        while urls and broken < 2:
+            try:
+                searcher = open_searcher(urls[0], self._options)
+            except DirectoryError as error:
+                failures[str(error)] = None
+                _log.warning("directory.unusable", server=urls[0], error=str(error))
+                del urls[0]
+                continue
+            try:
+                with _closing(searcher), _paused_collector():
+                    counter = searcher.counter(self._options.base)
+                    reads = expand(searcher, sources, self._options.base, self._options.login_attributes, progress)
+                operations += searcher.operations
+                return DirectoryRead(server=searcher.server, counter=counter, reads=reads, operations=operations)
+            except DirectoryError as error:
+                operations += searcher.operations
+                failures[str(error)] = None
+                _log.warning("directory.lost", server=urls[0], error=str(error))
+                broken += 1
+                urls = [*urls[1:], urls[0]]
+        reasons = tuple(failures) or ("no directory server is configured",)
+        reads = {
+            source: SourceRead(source=source, members={}, complete=False, reasons=reasons)
+            for source in dict.fromkeys(sources)
+        }
+        return DirectoryRead(server="", counter=None, reads=reads, operations=operations)
+
+
+def open_searcher(url: str, options: Options) -> Searcher:
+    """Connect and bind to a server, or read an export.
+
+    Raises:
+        DirectoryError: that was not possible; the text says why.
+    """
+    address = parse_url(url)
+    if address.scheme == "ldif":
+        return LdifSearcher.load(address.host, url)
+    return connect(url, options)
+
+
+@contextmanager
+def _closing(searcher: Searcher) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if isinstance(searcher, LiveSearcher):
+            searcher.close()
+
+
+@contextmanager
+def _paused_collector() -> Iterator[None]:
+    """Pause the cyclic collector: with 100,000 members it walks all of them again and again, for a third of the time."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

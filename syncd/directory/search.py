@@ -1,0 +1,239 @@
+"""What the expansion of groups needs of a directory: one kind of question, and answers that say whether they are whole.
+
+`Searcher` has two implementations: `LiveSearcher` asks an LDAP server page by page and looks at the result code after every
+page (a server ends a search early with a code, not with an exception), `LdifSearcher` (ldif.py) answers from an export.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, Literal, NamedTuple, Protocol
+
+from ldap3 import BASE, DEREF_NEVER, LEVEL, SUBTREE
+from ldap3.core.exceptions import LDAPException, LDAPExceptionError, LDAPInvalidFilterError
+from ldap3.operation.search import search_operation
+from ldap3.protocol.rfc2696 import paged_search_control
+
+from syncd.directory.strategy import Entry, Page, StreamConnection, decode_entry
+from syncd.errors import DirectoryError
+
+NO_SUCH_OBJECT = 32
+REFERRAL = 10
+SUCCESS = 0
+BAD_FILTER = 87  # LDAP_FILTER_ERROR of the C API; no server sends it
+
+_PAGED_RESULTS = "1.2.840.113556.1.4.319"  # RFC 2696
+_SCOPES = {"base": BASE, "one": LEVEL, "sub": SUBTREE}
+_CODES = {  # RFC 4511 appendix A, in words; and what to do
+    1: ("operations error", "the server may want a bind first; see directory.bind"),
+    3: ("time limit exceeded", "raise the server's time limit for the bind DN"),
+    4: ("size limit exceeded", "raise the server's size limit for the bind DN (OpenLDAP: olcLimits … size=unlimited)"),
+    7: ("authentication method not supported", "the server refuses simple binds"),
+    8: ("stronger authentication required", "use ldaps:// or starttls: true"),
+    10: ("referral", "referrals are not followed; name the server that holds the entries"),
+    11: ("administrative limit exceeded", "raise the server's limits for the bind DN"),
+    12: ("critical extension unavailable", ""),
+    13: ("confidentiality required", "use ldaps:// or starttls: true"),
+    32: ("no such object", "check the DN, and that the bind DN may read it"),
+    34: ("invalid DN syntax", "check the DN"),
+    48: ("inappropriate authentication", "the bind DN has no password"),
+    49: ("invalid credentials", "check directory.bind: the DN and the password"),
+    50: ("insufficient access", "give the bind DN the right to read it"),
+    51: ("server busy", ""),
+    52: ("server unavailable", ""),
+    53: ("server unwilling to perform", ""),
+    87: ("invalid filter", "check the filter's parentheses and escapes (RFC 4515)"),
+}
+Scope = Literal["base", "one", "sub"]
+
+
+class Refused(DirectoryError):
+    """The directory answered a question with an error, possibly after some entries; `code` is the LDAP result code."""
+
+    def __init__(self, code: int, text: str, *, hint: str | None = None) -> None:
+        super().__init__(text, hint=hint)
+        self.code = code
+
+
+class Lost(DirectoryError):
+    """The connection could not be made or ended; nothing more can be asked of it."""
+
+
+class Query(NamedTuple):
+    """One search."""
+
+    base: str
+    scope: Scope
+    filter: str
+    attributes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Describe the search for messages, long filters shortened."""
+        text = self.filter if len(self.filter) <= 80 else f"{self.filter[:60]}… ({len(self.filter)} characters)"
+        if self.scope == "base":
+            return self.base or "root DSE"
+        return f"search {text} under {self.base or 'the root'}"
+
+
+class Searcher(Protocol):
+    """A directory that can be asked."""
+
+    server: str
+    """The URL that messages name."""
+    operations: int
+    """How many LDAP operations were made so far."""
+    bulk_above: int
+    """From how many wanted entries on reading everything is cheaper than asking for them."""
+
+    def search(self, query: Query) -> Iterator[Entry]:
+        """Give the entries that match, as they arrive; consume it to the end before the next search.
+
+        Raises:
+            Refused: the answer is not whole (an error, a limit, a reference to another server); the entries given before
+                are genuine.
+            Lost: the connection ended.
+        """
+        ...
+
+    def counter(self, base: str) -> str | None:
+        """Give the change counter of the database that holds `base`; None where there is none."""
+        ...
+
+
+def refusal(server: str, what: object, code: int, diagnostic: str = "", matched: str = "") -> Refused:
+    """Make the exception for a result code, with a text that names server and question and a hint what to do."""
+    text, hint = _CODES.get(code, (f"result code {code}", ""))
+    details = "; ".join(part for part in (diagnostic, f"nearest entry: {matched}" if matched else "") if part)
+    return Refused(code, f"{server}: {what}: {text}{f' ({details})' if details else ''}", hint=hint or None)
+
+
+def escape(value: str | bytes) -> str:
+    r"""Write an assertion value for a filter (RFC 4515 section 3): everything but plain ASCII letters and digits as `\xx`.
+
+    >>> escape("a*(b) ")
+    'a\\2a\\28b\\29\\20'
+    """
+    if isinstance(value, str):
+        if value.isascii() and value.isalnum():
+            return value
+        value = value.encode("utf-8", "surrogateescape")
+    return "".join(chr(octet) if chr(octet) in _PLAIN else f"\\{octet:02x}" for octet in value)
+
+
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-")
+
+
+def any_of(alternatives: Collection[str]) -> str:
+    """Join filters into one that matches where any of them does."""
+    return next(iter(alternatives)) if len(alternatives) == 1 else f"(|{''.join(alternatives)})"
+
+
+class LiveSearcher:
+    """Asks an LDAP server over a bound connection."""
+
+    bulk_above = 10_000  # measured: chunks of 50 cost what the bulk read of 100,000 entries costs at about 20,000
+
+    def __init__(self, connection: StreamConnection, server: str, page_size: int, operations: int = 0) -> None:
+        self.server = server
+        self.operations = operations
+        self.connection = connection
+        self._page_size = page_size
+
+    def search(self, query: Query) -> Iterator[Entry]:
+        """Give the entries that match, page by page; see `Searcher.search`.
+
+        The next page is asked for before the entries of the last are decoded, so that server and client work at once.
+        """
+        references: list[str] = []
+        message_id = self._ask(query, None)
+        while True:
+            page = self._answer(message_id)
+            references += page.references
+            cookie = _cookie(page)
+            code = int(page.result["result"])
+            more = bool(cookie) and code == SUCCESS
+            if more:
+                message_id = self._ask(query, cookie)
+            yield from map(decode_entry, page.entries)
+            if more:
+                continue
+            if code != SUCCESS:
+                diagnostic = str(page.result["message"] or "")
+                if code == REFERRAL:
+                    diagnostic = " ".join(page.result.get("referrals") or ())
+                raise refusal(self.server, query, code, diagnostic, str(page.result["dn"] or ""))
+            if references:
+                raise refusal(self.server, query, REFERRAL, " ".join(references))
+            return
+
+    def counter(self, base: str) -> str | None:
+        """Give the contextCSN values of the naming context that holds `base`, sorted, joined by blanks.
+
+        OpenLDAP keeps contextCSN (RFC 4533, draft-sermersheim-ldap-csn) on the suffix entry when syncprov is loaded.
+        """
+        try:
+            root = next(iter([*self.search(Query("", "base", "(objectClass=*)", ("namingContexts",)))]), None)
+            contexts = [value.decode() for value in (root.attributes if root else {}).get("namingcontexts", [])]
+            held = [name for name in contexts if not name or f",{base.lower()}".endswith(f",{name.lower()}")]
+            suffix = max(held, key=len, default="")
+            if not suffix:
+                return None
+            for entry in self.search(Query(suffix, "base", "(objectClass=*)", ("contextCSN",))):
+                if values := entry.attributes.get("contextcsn"):
+                    return " ".join(sorted(value.decode("ascii", "replace") for value in values))
+        except Refused:
+            pass
+        return None
+
+    def close(self) -> None:
+        """Say goodbye; a connection that is gone already is no error."""
+        try:
+            self.connection.unbind()
+        except (LDAPException, OSError):
+            return
+
+    def _ask(self, query: Query, cookie: bytes | None) -> int:
+        self.operations += 1
+        controls = None if query.scope == "base" else [paged_search_control(False, self._page_size, cookie)]
+        try:
+            request = search_operation(
+                query.base, query.filter, _SCOPES[query.scope], DEREF_NEVER, list(query.attributes), 0, 0, False,
+                auto_escape=False, auto_encode=False,
+            )  # fmt: skip
+        except (LDAPInvalidFilterError, LDAPExceptionError) as error:
+            raise refusal(self.server, query, BAD_FILTER, str(error)) from None
+        try:
+            message_id: int = self.connection.send("searchRequest", request, controls)
+        except (LDAPException, OSError) as error:
+            raise Lost(f"{self.server}: {query}: {_lost(error)}") from None
+        return message_id
+
+    def _answer(self, message_id: int) -> Page:
+        try:
+            return self.connection.strategy.collect(message_id)
+        except (LDAPException, OSError) as error:
+            raise Lost(f"{self.server}: {_lost(error)}") from None
+        except (IndexError, KeyError, ValueError, TypeError, UnicodeError) as error:
+            self.connection.strategy.close()
+            raise Lost(f"{self.server}: the answer is no LDAP ({type(error).__name__})") from None
+
+
+def _cookie(page: Page) -> bytes | None:
+    controls: dict[str, Any] = page.result.get("controls") or {}
+    value = controls.get(_PAGED_RESULTS, {}).get("value") or {}
+    return value.get("cookie") or None
+
+
+def _lost(error: Exception) -> str:
+    text = str(error)
+    if "timed out" in text:
+        return "no answer within the receive timeout"
+    if isinstance(error, OSError) or "reset" in text or "terminated" in text:
+        return f"the connection was lost ({text})"
+    return text
+
+
+def first(entries: Iterable[Entry]) -> Entry | None:
+    """Consume all entries and give the first."""
+    found = list(entries)
+    return found[0] if found else None
