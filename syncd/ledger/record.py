@@ -1,0 +1,235 @@
+"""What is remembered of a run after it: its result, each mailbox's state, member counts, the cursor, sightings.
+
+Only mailboxes that the report covers are touched, and only rows that differ are written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from syncd.core.model import Direction, Judgement, MailboxRef, Op, Report
+from syncd.ledger import held
+from syncd.ledger.database import Work, storable
+from syncd.ledger.times import moment, stamp
+from syncd.ledger.values import Cursor, MailboxStatus, Run
+
+_DIRECTIONS = {Op.CREATE: Direction.ADDITIONS, Op.UPDATE: Direction.UPDATES, Op.DELETE: Direction.REMOVALS}
+SUMMARY = (
+    *("create", "update", "delete", "adopted", "unchanged", "held", "withheld", "failed"),  # the contract's
+    *("unresolved", "conflicts", "waiting", "dangling"),
+)
+_RUN = "SELECT run, command, started, finished, result, partial, server, summary, errors FROM runs"
+
+
+def begin(work: Work, run: str, command: str, started: datetime) -> None:
+    """Note that a run starts; runs that never came to their end are marked interrupted (there is one at a time)."""
+    work.run("UPDATE runs SET result = 'interrupted' WHERE result = 'running'")
+    _insert(work, run, command, started)
+
+
+def _insert(work: Work, run: str, command: str, started: datetime) -> None:
+    work.run(
+        "INSERT INTO runs (run, command, started, result, partial, server, summary, errors) "
+        "VALUES (?, ?, ?, 'running', 0, '', '{}', '[]')",
+        (run, command, stamp(started)),
+    )
+
+
+def result(report: Report) -> str:
+    """Name a run's result by the order of the exit codes: failed, incomplete, held, ok."""
+    if report.errors or any(outcome.result == "failed" for outcome in report.outcomes):
+        return "failed"
+    if not report.complete or any(judgement.plan.withheld for judgement in report.judgements):
+        return "incomplete"
+    return "held" if any(judgement.held_digest is not None for judgement in report.judgements) else "ok"
+
+
+def summary(report: Report) -> dict[str, int]:
+    """Count by the names of the JSON output; of a run that applied, creates, updates and deletes that were applied."""
+    counts: Counter[str] = Counter(dict.fromkeys(SUMMARY, 0))
+    for outcome in report.outcomes:
+        counts["failed" if outcome.result == "failed" else outcome.change.op.value] += 1
+    for judgement in report.judgements:
+        plan = judgement.plan
+        for change in plan.changes:
+            if _DIRECTIONS[change.op] in judgement.held:
+                counts["held"] += 1
+            elif not report.applied:
+                counts[change.op.value] += 1
+        counts["held" if Direction.ADDITIONS in judgement.held else "adopted"] += len(plan.adopted)
+        counts["unchanged"] += plan.unchanged
+        counts["withheld"] += len(plan.withheld)
+        counts["unresolved"] += len(plan.unresolved)
+        counts["conflicts"] += len(plan.conflicts)
+        counts["waiting"] += len(plan.waiting)
+        counts["dangling"] += len(plan.dangling)
+    return dict(counts)
+
+
+def finish(
+    work: Work,
+    report: Report,
+    counts: Mapping[tuple[MailboxRef, str], int],
+    cursor: Cursor | None,
+    sightings: Mapping[tuple[str, MailboxRef], Collection[str]],
+) -> None:
+    """Remember a run that came to its end."""
+    numbers = work.numbers()
+    covered = [judgement for judgement in report.judgements if judgement.plan.mailbox.ref in numbers]
+    if not work.rows("SELECT run FROM runs WHERE run = ?", (report.run,)):
+        _insert(work, report.run, "", report.started)
+    work.run(
+        "UPDATE runs SET finished = ?, result = ?, partial = ?, server = ?, summary = ?, errors = ? WHERE run = ?",
+        (
+            stamp(report.finished),
+            result(report),
+            int(report.partial),
+            report.server,
+            json.dumps(summary(report)),
+            json.dumps(report.errors),
+            report.run,
+        ),
+    )
+    held.note(work, covered, numbers, report.finished, applied=report.applied)
+    now = stamp(report.finished)
+    work.upsert(
+        "mailbox_status",
+        ("mailbox",),
+        ("run", "at", "state"),
+        [(numbers[j.plan.mailbox.ref], report.run, now, json.dumps(_state(j))) for j in covered],
+    )
+    _count(work, {(numbers[ref], storable(source)): n for (ref, source), n in counts.items() if ref in numbers}, now)
+    if cursor is not None:
+        _move(work, cursor, now)
+    mailboxes = {numbers[judgement.plan.mailbox.ref] for judgement in covered}
+    seen = {
+        (kind, numbers[ref], storable(s)) for (kind, ref), found in sightings.items() if ref in numbers for s in found
+    }
+    _see(work, {sighting for sighting in seen if sighting[1] in mailboxes}, mailboxes, now)
+
+
+def _state(judgement: Judgement) -> dict[str, object]:
+    plan = judgement.plan
+    return {
+        "desired": plan.desired,
+        "observed": plan.observed,
+        "complete": plan.complete,
+        "reasons": plan.reasons,
+        "held": sorted(direction.value for direction in judgement.held),
+        "held_digest": judgement.held_digest,
+        "withheld": len(plan.withheld),
+        "unresolved": len(plan.unresolved),
+        "conflicts": len(plan.conflicts),
+    }
+
+
+def _count(work: Work, counts: Mapping[tuple[int, str], int], now: int) -> None:
+    """Write the counts that differ; those of sources that are not named (not read to the end) stay."""
+    stored = {(m, source): (n, members) for n, m, source, members in _rows(work, "counts", "mailbox, source, members")}
+    changed = [(stored[key][0], n, now) for key, n in counts.items() if key in stored and stored[key][1] != n]
+    work.update("counts", ("id",), ("members", "at"), changed)
+    work.many(
+        "INSERT INTO counts (mailbox, source, members, at) VALUES (?, ?, ?, ?)",
+        [(*key, n, now) for key, n in counts.items() if key not in stored],
+    )
+
+
+def _move(work: Work, cursor: Cursor, now: int) -> None:
+    if load_cursor(work) != cursor:
+        values = ("directory", cursor.server, cursor.counter, int(cursor.confirmed), now)
+        work.upsert("cursors", ("name",), ("server", "counter", "confirmed", "at"), [values])
+
+
+def _see(work: Work, seen: Collection[tuple[str, int, str]], mailboxes: Collection[int], now: int) -> None:
+    """Note what is seen for the first time, forget what of these mailboxes is not seen any more."""
+    stored = {(kind, m, subject): n for n, kind, m, subject in _rows(work, "sightings", "kind, mailbox, subject")}
+    gone = [n for key, n in stored.items() if key[1] in mailboxes and key not in seen]
+    if gone:
+        work.each("DELETE FROM sightings WHERE id IN ({})", gone)
+    work.many(
+        "INSERT INTO sightings (kind, mailbox, subject, first_seen) VALUES (?, ?, ?, ?)",
+        [(*key, now) for key in sorted(seen) if key not in stored],
+    )
+
+
+def _rows(work: Work, table: str, columns: str) -> list[tuple[Any, ...]]:
+    return work.rows(f"SELECT id, {columns} FROM {table}")
+
+
+# --------------------------------------------------------------------------- reading
+
+
+def load_counts(work: Work) -> dict[tuple[MailboxRef, str], int]:
+    """Give the members of each source at its last complete read, by mailbox and source."""
+    refs = work.refs()
+    return {(refs[row[0]], row[1]): row[2] for row in work.rows("SELECT mailbox, source, members FROM counts")}
+
+
+def load_cursor(work: Work) -> Cursor | None:
+    """Give the cursor of the directory; None = nothing was read to the end yet."""
+    rows = work.rows("SELECT server, counter, confirmed FROM cursors WHERE name = 'directory'")
+    return Cursor(rows[0][0], rows[0][1], rows[0][2] == 1) if rows else None
+
+
+def load_sightings(work: Work) -> dict[tuple[str, MailboxRef], dict[str, datetime]]:
+    """Give since when things are seen, by kind and mailbox."""
+    refs = work.refs()
+    found: dict[tuple[str, MailboxRef], dict[str, datetime]] = {}
+    for kind, mailbox, subject, first in work.rows("SELECT kind, mailbox, subject, first_seen FROM sightings"):
+        found.setdefault((kind, refs[mailbox]), {})[subject] = moment(first)
+    return found
+
+
+def runs(work: Work, limit: int) -> tuple[Run, ...]:
+    """Give the last runs, the newest first."""
+    return tuple(
+        Run(
+            run=row[0],
+            command=row[1],
+            started=moment(row[2]),
+            finished=moment(row[3]),
+            result=row[4],
+            partial=row[5] == 1,
+            server=row[6],
+            summary=json.loads(row[7]),
+            errors=tuple(json.loads(row[8])),
+        )
+        for row in work.rows(f"{_RUN} ORDER BY id DESC LIMIT ?", (limit,))
+    )
+
+
+def last_success(work: Work) -> datetime | None:
+    """Give when the last run ended that covered everything and left nothing failed, withheld, unread or held."""
+    rows = work.rows("SELECT MAX(finished) FROM runs WHERE result = 'ok' AND partial = 0")
+    finished: int | None = rows[0][0]
+    return moment(finished)
+
+
+def status(work: Work) -> tuple[MailboxStatus, ...]:
+    """Give every mailbox that is configured or has claims, with what the last run that covered it found."""
+    found = []
+    for context, key, address, orphaned, claims, run, at, state in work.rows(
+        "SELECT m.context, m.address_key, m.address, m.orphaned_since, COALESCE(c.claims, 0), s.run, s.at, s.state "
+        "FROM mailboxes m LEFT JOIN mailbox_status s ON s.mailbox = m.id LEFT JOIN "
+        "(SELECT mailbox, COUNT(*) AS claims FROM claims GROUP BY mailbox) c ON c.mailbox = m.id "
+        "WHERE m.orphaned_since IS NULL OR c.claims > 0 ORDER BY m.context, m.address_key"
+    ):
+        values = json.loads(state) if state else {}
+        for name in ("reasons", "held"):
+            values[name] = tuple(values.get(name, ()))
+        found.append(
+            MailboxStatus(
+                ref=MailboxRef(context, key),
+                address=address,
+                orphaned_since=moment(orphaned),
+                claims=claims,
+                run=run,
+                at=moment(at),
+                **values,
+            )
+        )
+    return tuple(found)
