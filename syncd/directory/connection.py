@@ -1,7 +1,7 @@
 """Open, secure and bind a connection to an LDAP server, and say in words why that failed.
 
-TLS is verified by Python's own `ssl` (chain, host name or address). Both timeouts are always set. StartTLS happens before the
-bind, so that no password crosses the wire in the clear.
+TLS is verified by Python's own `ssl` (chain, host name or address). Both timeouts are always set. StartTLS comes before
+the bind, so that no password crosses the wire in the clear.
 """
 
 from __future__ import annotations
@@ -155,7 +155,9 @@ def _context(url: str, options: Options) -> ssl.SSLContext:
     return context
 
 
-def _unreachable(url: str, address: Address, options: Options, error: Exception) -> Lost:
+def _unreachable(  # noqa: PLR0911 - one return a cause
+    url: str, address: Address, options: Options, error: Exception
+) -> Lost:
     """Say what is wrong in the words of the one who has to repair it."""
     if isinstance(error, ssl.SSLCertVerificationError):
         text = error.verify_message or str(error)

@@ -1,22 +1,23 @@
 """Read the configured sources from one directory server, whole or with the reason why not.
 
-One read uses one server: the first that can be connected and bound to. When it fails in the middle everything is thrown away
-and read once more, from the next server if there is one; answers of two servers are never mixed.
+One read uses one server: the first that can be connected and bound to. When it fails in the middle everything is thrown
+away and read once more, from the next server if there is one; answers of two servers are never mixed.
 """
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import structlog
 
+from syncd.core.finding import Finding
 from syncd.core.model import DirectoryRead, Source, SourceRead
-from syncd.directory.connection import Options, connect, parse_url
+from syncd.directory.check import check
+from syncd.directory.connection import Options
 from syncd.directory.expand import expand
-from syncd.directory.ldif import LdifSearcher
-from syncd.directory.search import LiveSearcher, Searcher
+from syncd.directory.opening import open_searcher
 from syncd.errors import DirectoryError
 
 __all__ = ["Directory", "Options"]
@@ -29,6 +30,10 @@ class Directory:
 
     def __init__(self, options: Options) -> None:
         self._options = options
+
+    def check(self, sources: Collection[Source]) -> Iterator[Finding]:
+        """Try connection, TLS, bind, base and every source; give what was found, step by step."""
+        return check(self._options, sources)
 
     def read(self, sources: Collection[Source], *, progress: Callable[[int], None] = lambda _: None) -> DirectoryRead:
         """Read the members of all sources; trouble is in the result, never raised.
@@ -50,7 +55,7 @@ class Directory:
                 del urls[0]
                 continue
             try:
-                with _closing(searcher), _paused_collector():
+                with closing(searcher), _paused_collector():
                     counter = searcher.counter(self._options.base)
                     reads = expand(searcher, sources, self._options.base, self._options.login_attributes, progress)
                 operations += searcher.operations
@@ -69,30 +74,9 @@ class Directory:
         return DirectoryRead(server="", counter=None, reads=reads, operations=operations)
 
 
-def open_searcher(url: str, options: Options) -> Searcher:
-    """Connect and bind to a server, or read an export.
-
-    Raises:
-        DirectoryError: that was not possible; the text says why.
-    """
-    address = parse_url(url)
-    if address.scheme == "ldif":
-        return LdifSearcher.load(address.host, url)
-    return connect(url, options)
-
-
-@contextmanager
-def _closing(searcher: Searcher) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        if isinstance(searcher, LiveSearcher):
-            searcher.close()
-
-
 @contextmanager
 def _paused_collector() -> Iterator[None]:
-    """Pause the cyclic collector: with 100,000 members it walks all of them again and again, for a third of the time."""
+    """Pause the cyclic collector: it walks 100,000 members again and again, for a third of the time."""
     if not gc.isenabled():
         yield
         return

@@ -156,9 +156,8 @@ class _Walk:
             if group.dn in path:
                 self._notes[f"{self.server}: group {group.dn}: is a member of itself, by way of {path[-1]}"] = None
         elif self._level + 1 > self.source.nested:
-            self.reasons[
-                f"{self.server}: group {group.dn}: not read, it lies deeper than {self.source.nested} levels below {self.source}"
-            ] = None
+            limit = f"it lies deeper than {self.source.nested} levels below {self.source}"
+            self.reasons[f"{self.server}: group {group.dn}: not read, {limit}"] = None
         else:
             self._enter(group, path)
 

@@ -1,8 +1,8 @@
 """Evaluate LDAP filters over entries of an export, as a server would.
 
-The text is parsed by ldap3 (RFC 4515). Values are compared as caseIgnoreMatch (RFC 4518: letter case and runs of blanks do not
-matter), names as normalised DNs, `memberUid` to the letter. An attribute that an entry lacks makes an item false. Extensible
-matches (`:=`) are refused: they mean what a server's schema says.
+The text is parsed by ldap3 (RFC 4515). Values are compared as caseIgnoreMatch (RFC 4518: letter case and runs of blanks
+do not matter), names as normalised DNs, `memberUid` to the letter. An attribute that an entry lacks makes it false.
+Extensible matches (`:=`) are refused: they mean what a server's schema says.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ALIASES = {"commonname": "cn", "surname": "sn", "userid": "uid", "rfc822mailbox
 _INTEGER = re.compile(r"-?[0-9]+").fullmatch
 
 
-class InvalidFilter(ValueError):
+class InvalidFilter(ValueError):  # noqa: N818 - reads as a state, as InvalidDN does
     """The text is no filter, or one that cannot be evaluated without a server."""
 
 
@@ -47,7 +47,7 @@ def compile_filter(text: str) -> Predicate:
         InvalidFilter: the text cannot be understood.
     """
     try:
-        root = ldap3_search.parse_filter(text, None, False, False, None, False)
+        root = ldap3_search.parse_filter(text, None, False, False, None, False)  # type: ignore[no-untyped-call]
     except (LDAPException, IndexError, AttributeError) as error:
         raise InvalidFilter(str(error) or "malformed filter") from None
     return _compile(root.elements[0])
@@ -68,7 +68,7 @@ def comparable(name: str, value: bytes) -> str:
     return " ".join(part for part in unicodedata.normalize("NFKC", text).casefold().split(" ") if part)
 
 
-def _compile(node: Any) -> Predicate:
+def _compile(node: Any) -> Predicate:  # noqa: PLR0911 - one return a kind of filter
     tag = node.tag
     if tag in (ldap3_search.AND, ldap3_search.OR):
         parts = [_compile(element) for element in node.elements]
@@ -86,7 +86,7 @@ def _compile(node: Any) -> Predicate:
         raise InvalidFilter("an extensible match (:=) needs a server")
     if tag == ldap3_search.MATCH_SUBSTRING:
         return _substring(name, node.assertion)
-    wanted = comparable(name, prepare_filter_for_sending(node.assertion["value"]))
+    wanted = comparable(name, _octets(node.assertion["value"]))
     if tag == ldap3_search.MATCH_GREATER_OR_EQUAL:
         return _order(name, wanted, 1)
     if tag == ldap3_search.MATCH_LESS_OR_EQUAL:
@@ -94,6 +94,11 @@ def _compile(node: Any) -> Predicate:
     if name == "objectclass":
         return lambda entry: wanted in _classes(entry)
     return lambda entry: any(comparable(name, value) == wanted for value in entry.get(name, ()))
+
+
+def _octets(value: object) -> bytes:
+    octets: bytes = prepare_filter_for_sending(value)  # type: ignore[no-untyped-call]
+    return octets
 
 
 def _classes(entry: Attributes) -> set[str]:
@@ -107,7 +112,7 @@ def _classes(entry: Attributes) -> set[str]:
 
 def _substring(name: str, assertion: Mapping[str, Any]) -> Predicate:
     def part(value: Any) -> str:
-        text: str = prepare_filter_for_sending(value).decode("utf-8", "surrogateescape")
+        text = _octets(value).decode("utf-8", "surrogateescape")
         if name not in _EXACT:
             text = re.sub(" +", " ", unicodedata.normalize("NFKC", text).casefold())
         return re.escape(text)

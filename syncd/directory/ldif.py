@@ -1,7 +1,7 @@
 """Answer from an LDIF export (RFC 2849) as an LDAP server would.
 
-For trying things out, for tests, and for directories that can only be exported. What `slapcat` and `ldapsearch` write is
-read: folded lines, base64, comments, `version:`. An export that says of itself that it was cut short is refused.
+For trying things out, for tests, and for directories that can only be exported. What `slapcat` and `ldapsearch` write
+is read: folded lines, base64, comments, `version:`. An export that says of itself that it was cut short is refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from syncd.directory.search import BAD_FILTER, NO_SUCH_OBJECT, Lost, Query, refu
 from syncd.directory.strategy import Entry
 
 
-class InvalidLdif(ValueError):
+class InvalidLdif(ValueError):  # noqa: N818 - reads as a state, as InvalidDN does
     """The text is no LDIF; `line` is where."""
 
     def __init__(self, line: int, message: str) -> None:
@@ -136,7 +136,7 @@ class LdifSearcher:
         except InvalidLdif as error:
             raise Lost(f"{path}:{error.line}: {error}") from None
 
-    def search(self, query: Query) -> Iterator[Entry]:
+    def search(self, query: Query) -> Iterator[list[Entry]]:
         """Give the entries that match; see `Searcher.search`."""
         self.operations += 1
         try:
@@ -148,14 +148,19 @@ class LdifSearcher:
         except names.InvalidDN as error:
             raise refusal(self.server, query, 34, str(error)) from None
         wanted = {name.lower() for name in query.attributes}
-        for key in self._candidates(query, base):
-            entry = self._entries[key]
-            if matches(entry.attributes):
-                yield Entry(entry.dn, {name: entry.attributes[name] for name in entry.attributes if _is(name, wanted)})
+        found = [self._entries[key] for key in self._candidates(query, base)]
+        yield [
+            Entry(dn, {name: attributes[name] for name in attributes if _is(name, wanted)})
+            for dn, attributes in found
+            if matches(attributes)
+        ]
 
     def counter(self, base: str) -> None:  # noqa: ARG002 - as the protocol says
         """Give None: a file has no change counter."""
         return
+
+    def close(self) -> None:
+        """Do nothing: nothing is open."""
 
     def _candidates(self, query: Query, base: str) -> list[str]:
         exists = base in self._entries

@@ -18,10 +18,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from itertools import chain
+from typing import Final, NamedTuple, TypeVar
 
 from syncd.core import dn as names
-from syncd.directory.search import NO_SUCH_OBJECT, Query, Refused, Searcher, any_of, escape
+from syncd.directory.search import NO_SUCH_OBJECT, Query, Refused, Searcher, any_of, escape, first
 from syncd.directory.strategy import Entry
 
 GROUP_CLASSES = frozenset(
@@ -34,6 +35,9 @@ _CHUNK = 50  # alternatives in one filter; servers are quadratic in it, 20 to 50
 _PROBES = 100  # entries asked for one by one to learn why they were not found
 _LONELY = 10  # parents with a single wanted child that are asked for one by one
 _OPTIONAL_UID = re.compile(r"#\s*'[01]*'B\s*$").search  # nameAndOptionalUID, RFC 4517 section 3.3.21
+
+
+T = TypeVar("T")
 
 
 class Person(NamedTuple):
@@ -183,7 +187,7 @@ class Lookup:
             disguised = [entry.dn for entry in self._search(self._below(f"(&{present}(|{classes}))", ("1.1",)))]
             skip = {names.normalise(name) for name in disguised}
             people = self._below(present, ("entryUUID", *MEMBER_ATTRIBUTES, *logins))
-            uids = self._keep_wanted(self._search(people), missing, skip)
+            uids = self._keep_wanted(self._pages(people), missing, skip)
         except (Refused, names.InvalidDN) as error:
             self.notes[f"read in small pieces, since not all could be read at once: {error}"] = None
             uids = {}
@@ -195,22 +199,21 @@ class Lookup:
                 del missing[key]
 
     def _keep_wanted(
-        self, entries: Iterable[Entry], missing: Mapping[str, str], skip: set[str]
+        self, pages: Iterable[list[Entry]], missing: Mapping[str, str], skip: set[str]
     ) -> dict[str, list[Person]]:
         """Remember the wanted among the entries; give the others that a wanted memberUid may mean, by uid."""
         found, uids = self.found, defaultdict[str, list[Person]](list)
         wanted_uids = {written.casefold() for key, written in missing.items() if key.startswith(UID_PREFIX)}
         normalise, single = names.normalise, self._logins[0] if len(self._logins) == 1 else ""
-        for dn, attributes in entries:
-            key = normalise(dn)
+        for dn, attributes in chain.from_iterable(pages):
+            key = dn if dn in missing else normalise(dn)
             wanted = key in missing and key not in skip
             if not wanted and (not wanted_uids or key in skip):
                 continue
             if "member" in attributes or "uniquemember" in attributes or "memberuid" in attributes:
                 continue  # a group with a login attribute; it is asked for by name
-            if key == dn:
-                key = dn
-            if single and len(values := attributes.get(single, ())) == 1:
+            values = attributes.get(single)
+            if values is not None and len(values) == 1:
                 person = Person(_stable_id(attributes, key), dn, key, (str(values[0], "utf-8", "surrogateescape"),))
             else:
                 person = self._person(Entry(dn, attributes), key)
@@ -272,11 +275,11 @@ class Lookup:
         return ""
 
     def _probe(self, missing: Mapping[str, str], troubles: Mapping[str, str]) -> None:
-        """Ask for what was not found one by one, as far as that is reasonable, to learn whether it is really not there."""
+        """Ask for what was not found one by one, within reason, to learn whether it is really not there."""
         probed_all_absent = True
         for number, (key, written) in enumerate(missing.items()):
             if number < _PROBES:
-                self.found[key] = found = self._probe_one(key, written)
+                self.found[key] = found = self._probe_one(written)
                 probed_all_absent = probed_all_absent and found is ABSENT
             elif reason := troubles.get(key):
                 self.found[key] = Trouble(reason)
@@ -285,17 +288,15 @@ class Lookup:
             else:
                 self.found[key] = Trouble(f"{self._searcher.server}: {written}: it is not known whether it exists")
 
-    def _probe_one(self, key: str, written: str) -> Found:
+    def _probe_one(self, written: str) -> Found:
         try:
-            for entry in self._search(Query(written, "base", "(objectClass=*)", self.attributes)):
-                found = self.classify(entry)
-                if isinstance(found, Trouble):
-                    return found
-                # whatever the server calls it: it answered for this name
-                return self.found.setdefault(found.key, found) if found.key == key else found
+            entry = first(self._pages(Query(written, "base", "(objectClass=*)", self.attributes)))
         except Refused as error:
             return ABSENT if error.code == NO_SUCH_OBJECT else Trouble(str(error))
-        return Trouble(f"{self._searcher.server}: {written}: not readable for the bind DN")
+        if entry is None:
+            return Trouble(f"{self._searcher.server}: {written}: not readable for the bind DN")
+        # whatever the server calls it: it answered for this name
+        return self.classify(entry)
 
     # ------------------------------------------------------------------ by uid
 
@@ -333,11 +334,13 @@ class Lookup:
         return Query(self._base, "sub", text, attributes)
 
     def _search(self, query: Query) -> Iterator[Entry]:
-        for entry in self._searcher.search(query):
-            self._count += 1
-            if not self._count % 1000:
-                self._progress(self._count)
-            yield entry
+        return chain.from_iterable(self._pages(query))
+
+    def _pages(self, query: Query) -> Iterator[list[Entry]]:
+        for page in self._searcher.search(query):
+            self._count += len(page)
+            self._progress(self._count)
+            yield page
 
 
 def _stable_id(attributes: Mapping[str, list[bytes]], key: str) -> str:
@@ -359,6 +362,6 @@ def _assertion(written: str) -> tuple[str, str] | None:
     return (texts[0] if len(texts) == 1 else f"(&{''.join(texts)})"), parent
 
 
-def _chunks(items: list[tuple[str, object]]) -> Iterator[list[tuple[str, object]]]:
+def _chunks(items: list[tuple[str, T]]) -> Iterator[list[tuple[str, T]]]:
     for start in range(0, len(items), _CHUNK):
         yield items[start : start + _CHUNK]

@@ -1,7 +1,8 @@
 """What the expansion of groups needs of a directory: one kind of question, and answers that say whether they are whole.
 
-`Searcher` has two implementations: `LiveSearcher` asks an LDAP server page by page and looks at the result code after every
-page (a server ends a search early with a code, not with an exception), `LdifSearcher` (ldif.py) answers from an export.
+`Searcher` has two implementations: `LiveSearcher` asks an LDAP server page by page and looks at the result code after
+every page (a server ends a search early with a code, not with an exception), `LdifSearcher` (ldif.py) answers from an
+export.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ _CODES = {  # RFC 4511 appendix A, in words; and what to do
 Scope = Literal["base", "one", "sub"]
 
 
-class Refused(DirectoryError):
+class Refused(DirectoryError):  # noqa: N818 - as its siblings in syncd.errors
     """The directory answered a question with an error, possibly after some entries; `code` is the LDAP result code."""
 
     def __init__(self, code: int, text: str, *, hint: str | None = None) -> None:
@@ -55,7 +56,7 @@ class Refused(DirectoryError):
         self.code = code
 
 
-class Lost(DirectoryError):
+class Lost(DirectoryError):  # noqa: N818
     """The connection could not be made or ended; nothing more can be asked of it."""
 
 
@@ -85,18 +86,22 @@ class Searcher(Protocol):
     bulk_above: int
     """From how many wanted entries on reading everything is cheaper than asking for them."""
 
-    def search(self, query: Query) -> Iterator[Entry]:
-        """Give the entries that match, as they arrive; consume it to the end before the next search.
+    def search(self, query: Query) -> Iterator[list[Entry]]:
+        """Give the entries that match, in pages as they arrive; consume it to the end before the next search.
 
         Raises:
-            Refused: the answer is not whole (an error, a limit, a reference to another server); the entries given before
-                are genuine.
+            Refused: the answer is not whole (an error, a limit, a reference to another server); the entries given
+                before are genuine.
             Lost: the connection ended.
         """
         ...
 
     def counter(self, base: str) -> str | None:
         """Give the change counter of the database that holds `base`; None where there is none."""
+        ...
+
+    def close(self) -> None:
+        """Give up what is open."""
         ...
 
 
@@ -108,7 +113,7 @@ def refusal(server: str, what: object, code: int, diagnostic: str = "", matched:
 
 
 def escape(value: str | bytes) -> str:
-    r"""Write an assertion value for a filter (RFC 4515 section 3): everything but plain ASCII letters and digits as `\xx`.
+    r"""Write an assertion value for a filter (RFC 4515 section 3): all but ASCII letters and digits as `\xx`.
 
     >>> escape("a*(b) ")
     'a\\2a\\28b\\29\\20'
@@ -139,7 +144,7 @@ class LiveSearcher:
         self.connection = connection
         self._page_size = page_size
 
-    def search(self, query: Query) -> Iterator[Entry]:
+    def search(self, query: Query) -> Iterator[list[Entry]]:
         """Give the entries that match, page by page; see `Searcher.search`.
 
         The next page is asked for before the entries of the last are decoded, so that server and client work at once.
@@ -154,7 +159,7 @@ class LiveSearcher:
             more = bool(cookie) and code == SUCCESS
             if more:
                 message_id = self._ask(query, cookie)
-            yield from map(decode_entry, page.entries)
+            yield [decode_entry(octets) for octets in page.entries]
             if more:
                 continue
             if code != SUCCESS:
@@ -172,18 +177,17 @@ class LiveSearcher:
         OpenLDAP keeps contextCSN (RFC 4533, draft-sermersheim-ldap-csn) on the suffix entry when syncprov is loaded.
         """
         try:
-            root = next(iter([*self.search(Query("", "base", "(objectClass=*)", ("namingContexts",)))]), None)
+            root = first(self.search(Query("", "base", "(objectClass=*)", ("namingContexts",))))
             contexts = [value.decode() for value in (root.attributes if root else {}).get("namingcontexts", [])]
             held = [name for name in contexts if not name or f",{base.lower()}".endswith(f",{name.lower()}")]
             suffix = max(held, key=len, default="")
             if not suffix:
                 return None
-            for entry in self.search(Query(suffix, "base", "(objectClass=*)", ("contextCSN",))):
-                if values := entry.attributes.get("contextcsn"):
-                    return " ".join(sorted(value.decode("ascii", "replace") for value in values))
+            holder = first(self.search(Query(suffix, "base", "(objectClass=*)", ("contextCSN",))))
         except Refused:
-            pass
-        return None
+            return None
+        values = holder.attributes.get("contextcsn", []) if holder else []
+        return " ".join(sorted(value.decode("ascii", "replace") for value in values)) or None
 
     def close(self) -> None:
         """Say goodbye; a connection that is gone already is no error."""
@@ -233,7 +237,7 @@ def _lost(error: Exception) -> str:
     return text
 
 
-def first(entries: Iterable[Entry]) -> Entry | None:
-    """Consume all entries and give the first."""
-    found = list(entries)
+def first(pages: Iterable[list[Entry]]) -> Entry | None:
+    """Consume all pages and give the first entry."""
+    found = [entry for page in pages for entry in page]
     return found[0] if found else None

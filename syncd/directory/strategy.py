@@ -1,9 +1,9 @@
 """A thin ldap3 strategy: the receive loop and the decoder of search entries replaced, everything else ldap3's own.
 
-ldap3 2.9.1 reads 4 KiB at a time, joins its buffer anew for each piece (quadratic in the size of an entry, and one group is
-one entry) and decodes every value twice into case-insensitive dictionaries. Both together cost 4 to 47 times the time of
-`ldapsearch`. Here a message is found by its length, search entries are kept as octets until somebody decodes them, and
-all other messages go through ldap3's decoder.
+ldap3 2.9.1 reads 4 KiB at a time, joins its buffer anew for each piece (quadratic in the size of an entry, and a group
+is one entry) and decodes every value twice into case-insensitive dictionaries. Both together cost 4 to 47 times what
+`ldapsearch` takes. Here a message is found by its length, search entries are kept as octets until somebody decodes
+them, and all other messages go through ldap3's decoder.
 
 Wire format: RFC 4511 section 5.1 (BER with definite lengths), section 4.5.2 (search results).
 """
@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ldap3 import ANONYMOUS, SIMPLE, SYNC, Connection, Server, Tls
@@ -64,6 +63,8 @@ class PinnedTls(Tls):
 class StreamStrategy(SyncStrategy):
     """ldap3's synchronous strategy with its own socket and buffer."""
 
+    _outstanding: dict[int, object] | None
+
     def __init__(self, connection: Any, connect_timeout: float, receive_timeout: float) -> None:
         super().__init__(connection)
         self.failure: Exception | None = None
@@ -101,8 +102,8 @@ class StreamStrategy(SyncStrategy):
         """Put TLS on the socket.
 
         Raises:
-            ssl.SSLError: the handshake failed, the certificate is not trusted, or the server sent something in the clear
-                behind its answer to StartTLS (an injection).
+            ssl.SSLError: the handshake failed, the certificate is not trusted, or the server sent something in the
+                clear behind its answer to StartTLS (an injection).
         """
         if self._position < len(self._buffer):
             raise ssl.SSLError("the server sent data in the clear after StartTLS")
@@ -115,7 +116,7 @@ class StreamStrategy(SyncStrategy):
 
     # ------------------------------------------------------------------ messages
 
-    def receiving(self) -> list[bytes]:
+    def receiving(self) -> list[bytes]:  # type: ignore[override] # ldap3's stubs say None
         """Give the next message (ldap3 asks again until its operation is complete); none when the server has gone."""
         try:
             _, end = self._frame()
@@ -133,9 +134,19 @@ class StreamStrategy(SyncStrategy):
         """
         entries: list[bytes] = []
         references: list[str] = []
+        buffer, size = self._buffer, len(self._buffer)
         while True:
-            start, end = self._frame()
-            buffer = self._buffer
+            # `_frame` by hand for a message that is here already: this loop runs once an entry
+            start = end = self._position + 2
+            if start <= size:
+                length = buffer[start - 1]
+                if length & 0x80:
+                    start += length & 0x7F
+                    length = int.from_bytes(buffer[end:start], "big")
+                end = start + length
+            if start >= size or end > size:
+                start, end = self._frame()
+                buffer, size = self._buffer, len(self._buffer)
             operation = start + 2 + buffer[start + 1]  # behind the message id: INTEGER, at most four octets
             if int.from_bytes(buffer[start + 2 : operation], "big") != message_id:
                 # an unsolicited notification (RFC 4511 section 4.4) or nonsense; either way this session is over
@@ -148,11 +159,11 @@ class StreamStrategy(SyncStrategy):
                 continue
             message = buffer[self._position : end]
             self._position = end
-            decoded = self.decode_response_fast(decode_message_fast(message))
+            decoded = self.decode_response_fast(decode_message_fast(message))  # type: ignore[no-untyped-call]
             if kind == _REFERENCE:
                 references.extend(decoded["uri"])
             elif kind != _INTERMEDIATE:
-                if self._outstanding is not None:
+                if self._outstanding:
                     self._outstanding.pop(message_id, None)
                 return Page(entries, references, decoded)
 
@@ -182,20 +193,18 @@ class StreamStrategy(SyncStrategy):
         """Read until `needed` octets from the position on are in the buffer, which then begins at the position."""
         pieces = [self._buffer[self._position :]]
         have = len(pieces[0])
-        try:
-            while have < needed:
+        while have < needed:
+            try:
                 piece = self.connection.socket.recv(_READ)
-                if not piece:
-                    raise LDAPSessionTerminatedByServerError("session terminated by server")
-                pieces.append(piece)
-                have += len(piece)
-        except (OSError, AttributeError) as error:
-            self.failure = error
-            self._abandon()
-            raise LDAPSocketReceiveError(f"error receiving data: {error}") from error
-        except LDAPSessionTerminatedByServerError:
-            self._abandon()
-            raise
+            except (OSError, AttributeError) as error:
+                self.failure = error
+                self._abandon()
+                raise LDAPSocketReceiveError(f"error receiving data: {error}") from error
+            if not piece:
+                self._abandon()
+                raise LDAPSessionTerminatedByServerError("session terminated by server")
+            pieces.append(piece)
+            have += len(piece)
         self._buffer, self._position = b"".join(pieces), 0
 
     def _abandon(self) -> None:
@@ -244,58 +253,66 @@ def decode_entry(octets: bytes) -> Entry:
 
     Text that is not UTF-8 is kept with surrogate escapes; what it means is decided where it is used.
     """
-    length = octets[1]
-    position = 3 if length < 0x80 else 3 + (length & 0x7F)  # behind the entry's header and the name's tag
-    length = octets[position]
-    position += 1
-    if length & 0x80:
-        size = position + (length & 0x7F)
-        length = int.from_bytes(octets[position:size], "big")
-        position = size
-    start, position = position, position + length
+    start, _ = _content(octets, 0)
+    start, position = _content(octets, start)
     dn = str(octets[start:position], "utf-8", "surrogateescape")
     attributes: dict[str, list[bytes]] = {}
-    length = octets[position + 1]
-    position += 2
-    if length & 0x80:
-        size = position + (length & 0x7F)
-        length = int.from_bytes(octets[position:size], "big")
-        position = size
-    stop = position + length
+    position, stop = _content(octets, position)
     while position < stop:
-        length = octets[position + 1]  # the attribute: SEQUENCE, whose length the parts repeat
-        position += 3 if length < 0x80 else 3 + (length & 0x7F)
-        length = octets[position]
-        position += 1
-        if length & 0x80:
-            size = position + (length & 0x7F)
-            length = int.from_bytes(octets[position:size], "big")
-            position = size
-        raw = octets[position : position + length]
-        position += length
-        name = _NAMES.get(raw)
-        if name is None:
-            name = _NAMES[raw] = raw.decode("utf-8", "replace").lower()
-        length = octets[position + 1]
-        position += 2
-        if length & 0x80:
-            size = position + (length & 0x7F)
-            length = int.from_bytes(octets[position:size], "big")
-            position = size
-        end = position + length
+        length = octets[position + 1]  # of the attribute, a SEQUENCE of its description and a SET of values
+        if length >= 0x80:
+            position = _long_attribute(octets, position, attributes)
+            continue
+        # then all lengths in it are short; nearly every attribute is like this, so it is done here and by hand
+        end = position + 2 + length
+        start = position + 4
+        position = start + octets[start - 1]
+        raw = octets[start:position]
+        name = _NAMES.get(raw) or _name(raw)
+        position += 4
+        if position + octets[position - 1] == end:
+            attributes[name] = [octets[position:end]]
+            position = end
+            continue
         values = attributes[name] = []
+        position -= 2
         while position < end:
-            length = octets[position + 1]
-            position += 2
-            if length & 0x80:
-                size = position + (length & 0x7F)
-                length = int.from_bytes(octets[position:size], "big")
-                position = size
-            values.append(octets[position : position + length])
-            position += length
+            start = position + 2
+            position = start + octets[position + 1]
+            values.append(octets[start:position])
     return Entry(dn, attributes)
 
 
-def decode_entries(page: Page) -> Iterator[Entry]:
-    """Decode the entries of a page, one at a time."""
-    return map(decode_entry, page.entries)
+def _content(octets: bytes, position: int) -> tuple[int, int]:
+    """Give where the content of the element at `position` starts and ends."""
+    length = octets[position + 1]
+    start = position + 2
+    if length & 0x80:
+        start += length & 0x7F
+        length = int.from_bytes(octets[position + 2 : start], "big")
+    return start, start + length
+
+
+def _long_attribute(octets: bytes, position: int, attributes: dict[str, list[bytes]]) -> int:
+    """Decode an attribute with lengths of any form, the members of a big group for one; give where it ends."""
+    position, _ = _content(octets, position)
+    start, position = _content(octets, position)
+    values = attributes[_name(octets[start:position])] = []
+    position, end = _content(octets, position)
+    while position < end:
+        length = octets[position + 1]
+        start = position + 2
+        if length & 0x80:
+            start, position = _content(octets, position)
+        else:
+            position = start + length
+        values.append(octets[start:position])
+    return end
+
+
+def _name(raw: bytes) -> str:
+    """Give an attribute description in lower case."""
+    name = _NAMES.get(raw)
+    if name is None:
+        name = _NAMES[raw] = raw.decode("utf-8", "replace").lower()
+    return name

@@ -39,7 +39,7 @@ class Slapd:
     def __init__(self) -> None:
         self._slapd = require.binary("slapd")
         self._slapadd = require.binary("slapadd")
-        self.folder = Path(tempfile.mkdtemp(prefix="sl", dir="/tmp"))  # noqa: S108 - UNIX socket paths are short
+        self.folder = Path(tempfile.mkdtemp(prefix="sl", dir="/tmp"))  # UNIX socket paths are short
         self._authority = Authority(self.folder / "tls")
         self.ca = str(self._authority.certificate)
         self.other_ca = str(Authority(self.folder / "other").certificate)
