@@ -15,8 +15,7 @@ COPY syncd ./syncd
 RUN touch constraints.txt \
     && pip wheel --no-cache-dir --no-deps --wheel-dir /wheel . \
     && /opt/syncd/bin/pip install --no-cache-dir --only-binary :all: --constraint constraints.txt /wheel/*.whl \
-    && /opt/syncd/bin/python -m pip uninstall --yes --quiet setuptools pip \
-    && find /opt/syncd -name '__pycache__' -prune -exec rm -r {} +
+    && /opt/syncd/bin/python -m pip uninstall --yes --quiet pip
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="syncd" \
@@ -27,8 +26,7 @@ RUN useradd --uid 10001 --user-group --home-dir /var/lib/syncd --no-create-home 
     && install -d /etc/syncd
 COPY --from=build /opt/syncd /opt/syncd
 ENV PATH=/opt/syncd/bin:$PATH \
-    PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1
+    PYTHONUNBUFFERED=1
 USER 10001:10001
 WORKDIR /var/lib/syncd
 VOLUME /var/lib/syncd
