@@ -1,0 +1,207 @@
+"""One database with the Open-Xchange tables: how it is reached, and how transactions on it begin and end.
+
+MySQL and MariaDB are spoken to in strict mode (else too long values would be cut silently, ox-facts 8.7), in utf8mb4,
+with a timeout on everything, and over verified TLS unless the server is on this machine or the options say otherwise.
+SQLite serves the playground and the tests: writing transactions are `BEGIN IMMEDIATE`, and it gets functions for what
+MySQL does by collation.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+import sqlite3
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from syncd.core.address import collation_key
+from syncd.core.model import Secret
+from syncd.errors import ConfigurationError
+from syncd.openxchange.obfuscation import Obfuscation
+from syncd.openxchange.trouble import passing, translate
+
+_T = TypeVar("_T")
+_TRIES = 3
+_SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """How the connection is protected."""
+
+    enabled: bool = True
+    """False = in clear, passwords of the accounts included."""
+    ca: str | None = None
+    """File with the CA's certificates; None = the system's."""
+    verify: bool = True
+    """False = anybody in between may pose as the server."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreOptions:
+    """Where the Open-Xchange tables are and how to treat them; all times in seconds."""
+
+    url: str
+    """`mysql://user@host:3306/oxdatabase_5`, `mariadb://…` (`?unix_socket=PATH`) or `sqlite:///PATH`."""
+    password: Secret | None = None
+    tls: Tls | None = None
+    """None = verified TLS with the system's CAs; in clear to this machine itself (loopback, unix socket)."""
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    write_timeout: float = 30.0
+    lock_timeout: float = 5.0
+    """How long a statement waits for a row lock; far below the 15 s after which OX itself gives up."""
+    update_idle: float = 60.0
+    """Age at which OX's lock of a schema update counts as left behind (ox-facts 1.2)."""
+    obfuscation: Obfuscation | None = None
+    """Needed where a mailbox has a password."""
+
+
+class Database:
+    """An engine with its name for messages, and a count of the statements sent."""
+
+    def __init__(self, options: StoreOptions, *, sleep: Callable[[float], object] = time.sleep) -> None:
+        self.options = options
+        self.url = _url(options)
+        self.sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = _sqlite(self.url, options) if self.sqlite else _mysql(self.url, options)
+        self.statements = 0
+        self._sleep = sleep
+        self._readers = self.engine if self.sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        self._writers = self.engine.execution_options(syncd_writes=True)
+        event.listen(self.engine, "before_cursor_execute", self._count)
+
+    @property
+    def where(self) -> str:
+        """Name server and database for messages, without user and password."""
+        if self.sqlite:
+            return f"Open-Xchange database {self.url.database}"
+        place = self.url.query.get("unix_socket") or f"{self.url.host or 'localhost'}:{self.url.port or 3306}"
+        return f"Open-Xchange database {self.url.database} on {place}"
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Read within one snapshot; errors come out translated."""
+        try:
+            with self._readers.connect() as connection, connection.begin():
+                yield connection
+        except DBAPIError as error:
+            raise translate(error, self.where) from None
+
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        """Run single statements, each on its own, with no transaction left open between them."""
+        try:
+            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                yield connection
+        except DBAPIError as error:
+            raise translate(error, self.where) from None
+
+    def transact(self, work: Callable[[Connection], _T]) -> _T:
+        """Do the work in one transaction; on a deadlock or lock timeout do it again, three times in all.
+
+        Raises:
+            StoreError, RowRefused: what the driver said, translated; nothing was committed, unless the
+                connection broke during the commit (StoreUnavailable).
+        """
+        for attempt in range(1, _TRIES + 1):
+            try:
+                with self._writers.connect() as connection, connection.begin():
+                    return work(connection)
+            except DBAPIError as error:
+                if not passing(error) or attempt == _TRIES:
+                    raise translate(error, self.where) from None
+                _log.info("store.retried", database=self.where, attempt=attempt)
+                self._sleep(0.1 * 2**attempt * (1 + random.random()))  # noqa: S311 - no secret, only spread
+        raise AssertionError("unreachable")
+
+    def _count(self, *_: object) -> None:
+        self.statements += 1
+
+
+def _url(options: StoreOptions) -> URL:
+    try:
+        url = make_url(options.url)
+        backend = url.get_backend_name()
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise ConfigurationError((f"openxchange database url: {error}",)) from None
+    if backend not in {"mysql", "mariadb", "sqlite"}:
+        raise ConfigurationError((f"openxchange database url: {backend!r} is not mysql, mariadb or sqlite",))
+    if backend == "sqlite":
+        return url
+    url = url.set(drivername="mysql+pymysql")
+    return url.set(password=options.password.reveal()) if options.password else url
+
+
+def _mysql(url: URL, options: StoreOptions) -> Engine:
+    return sa.create_engine(
+        url,
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,
+        pool_size=2,
+        hide_parameters=True,
+        connect_args={
+            "charset": "utf8mb4",
+            "connect_timeout": max(1, round(options.connect_timeout)),
+            "read_timeout": options.read_timeout,
+            "write_timeout": options.write_timeout,
+            "sql_mode": _SQL_MODE,
+            "init_command": f"SET SESSION innodb_lock_wait_timeout = {max(1, round(options.lock_timeout))}",
+            **_protection(url, options.tls),
+        },
+    )
+
+
+def _protection(url: URL, tls: Tls | None) -> dict[str, object]:
+    """Give PyMySQL's TLS arguments; one context for all connections, since making one takes 20 ms."""
+    if tls is None and (url.query.get("unix_socket") or _loopback(url.host)):
+        return {"ssl_disabled": True}
+    tls = tls or Tls()
+    if not tls.enabled:
+        return {"ssl_disabled": True}
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+    except OSError as error:
+        raise ConfigurationError((f"openxchange database tls.ca: {tls.ca}: {error.strerror or error}",)) from None
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return {"ssl": context}
+
+
+def _loopback(host: str | None) -> bool:
+    if host in {None, "", "localhost"}:
+        return True
+    try:
+        return ipaddress.ip_address(str(host)).is_loopback
+    except ValueError:
+        return False
+
+
+def _sqlite(url: URL, options: StoreOptions) -> Engine:
+    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": options.lock_timeout})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None  # the driver shall not begin transactions by itself
+        connection.create_function("collation_key", 1, lambda text: text and collation_key(text), deterministic=True)
+        connection.create_function("lower", 1, lambda text: text and text.lower(), deterministic=True)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            writes = connection.get_execution_options().get("syncd_writes")
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine

@@ -1,0 +1,246 @@
+"""Write new accounts: mail row, transport row, `transport.auth` property, as OX's own tool does (ox-facts 2.3 to 2.6).
+
+In one transaction: the counter's row is locked first, then the duplicate check is made, then everything is inserted.
+The vendor's tool checks before it takes that row, so checking later is what keeps two writers from both succeeding
+(ox-behaviour 9.2).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, TableClause
+
+from syncd.core.address import collation_key
+from syncd.core.model import Secret
+from syncd.errors import StoreRefused
+from syncd.openxchange.base import Creation, Written
+from syncd.openxchange.batch import done, failed
+from syncd.openxchange.obfuscation import Obfuscator
+from syncd.openxchange.observe import seal_of
+from syncd.openxchange.tables import (
+    AUTH,
+    LAST_ID,
+    MAIL,
+    SEQUENCE,
+    SHORT_FOLDERS,
+    SPAM_HANDLER,
+    TRANSPORT,
+    TRANSPORT_PROPERTIES,
+    USER,
+    Shape,
+)
+
+_Row = dict[str, object]
+
+
+class Ciphers:
+    """Make the texts to store for configured passwords."""
+
+    def __init__(self, obfuscator: Obfuscator | None) -> None:
+        self._obfuscator = obfuscator
+
+    def text(self, secret: Secret | None) -> str | None:
+        """Encrypt anew; None where no password is configured."""
+        if secret is None:
+            return None
+        return self._ready().encrypt(secret.reveal())
+
+    def seal(self, *stored: tuple[str | None, Secret | None]) -> bytes | None:
+        """Give the seal of what was stored; pairs of ciphertext and configured password."""
+        pairs = [(text, secret.reveal()) for text, secret in stored if secret is not None]
+        return seal_of(self._ready(), pairs) if pairs else None
+
+    def check(self) -> None:
+        """Make sure that there is a key.
+
+        Raises:
+            StoreRefused: there is none.
+        """
+        self._ready()
+
+    def _ready(self) -> Obfuscator:
+        if self._obfuscator is None:
+            raise StoreRefused(
+                "a password is configured, but not the key that Open-Xchange stores passwords with",
+                hint="set openxchange.obfuscation (com.openexchange.sessiond.encryptionKey), or leave it out: "
+                "with com.openexchange.mail.secondary.passwordSource=session, the default, "
+                "Open-Xchange ignores stored passwords",
+            )
+        return self._obfuscator
+
+
+def reserve_ids(connection: Connection, context: int, count: int) -> int:
+    """Take ids by the vendor's statement (ox-facts 1.3); give the first.
+
+    Raises:
+        StoreRefused: no counter, a counter behind the ids in use, or no ids left.
+    """
+    row = SEQUENCE.c.cid == context
+    if connection.dialect.name == "sqlite":
+        changed = connection.execute(sa.update(SEQUENCE).where(row).values(id=SEQUENCE.c.id + count)).rowcount
+        last = connection.scalar(sa.select(SEQUENCE.c.id).where(row))
+    else:
+        raised = sa.func.last_insert_id(SEQUENCE.c.id + count)
+        changed = connection.execute(sa.update(SEQUENCE).where(row).values(id=raised)).rowcount
+        last = connection.scalar(sa.select(sa.func.last_insert_id()))
+    if changed != 1 or last is None:  # last_insert_id() would now be a number from long ago
+        raise StoreRefused(f"context {context} has no row in {SEQUENCE.name}", hint="OX writes it with the context")
+    first = int(last) - count + 1
+    used = max(
+        connection.scalar(sa.select(sa.func.max(table.c.id)).where(table.c.cid == context)) or 0
+        for table in (MAIL, TRANSPORT)
+    )
+    if first <= used:
+        raise StoreRefused(
+            f"the account counter of context {context} is behind: it would give {first}, but account {used} exists",
+            hint=f"{SEQUENCE.name}.id must be at least {used}",
+        )
+    if last > LAST_ID:
+        raise StoreRefused(f"context {context} has no account ids left")
+    return first
+
+
+def create_accounts(
+    connection: Connection, context: int, creations: Sequence[Creation], shape: Shape, ciphers: Ciphers
+) -> list[Written]:
+    """Write the accounts that nothing stands against, within the transaction of the connection."""
+    _lock_counter(connection, context, max(creation.account for creation in creations))
+    users = sorted({creation.user for creation in creations})
+    taken = _taken(connection, context, users)
+    existing = set(connection.scalars(sa.select(USER.c.id).where(USER.c.cid == context, USER.c.id.in_(users))))
+    results: list[Written] = []
+    mails: list[_Row] = []
+    transports: list[_Row] = []
+    properties: list[_Row] = []
+    for creation in creations:
+        place = (creation.user, creation.mailbox.key)
+        if place in taken:
+            results.append(_met(creation, taken[place]))
+            continue
+        if creation.user not in existing:
+            results.append(failed(creation, f"user {creation.user} does not exist any more"))
+            continue
+        mail, transport = _mail_row(context, creation, ciphers), _transport_row(context, creation, ciphers)
+        problem = shape.too_long(MAIL, mail) or (transport and shape.too_long(TRANSPORT, transport))
+        if problem:
+            results.append(failed(creation, problem))
+            continue
+        mails.append(mail)
+        if transport is not None:
+            transports.append(transport)
+            if creation.fields.transport_auth is not None:
+                properties.append(
+                    property_row(context, creation.user, creation.account, creation.fields.transport_auth)
+                )
+        taken[place] = (creation.account, True)
+        account = creation.mailbox.account
+        transport_stored = (transport["password"], account.transport_password) if transport else (None, None)
+        seal = ciphers.seal((mail["password"], account.password), transport_stored)  # type: ignore[arg-type]
+        results.append(done(creation, seal))
+    insert_rows(connection, MAIL, mails)
+    insert_rows(connection, TRANSPORT, transports)
+    insert_rows(connection, TRANSPORT_PROPERTIES, properties)
+    return results
+
+
+def insert_rows(connection: Connection, table: TableClause, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert rows that all have the same columns; the driver makes multi-row statements of them."""
+    if not rows:
+        return
+    names = list(rows[0])
+    compiled = sa.insert(table).values({name: sa.bindparam(name) for name in names}).compile(dialect=connection.dialect)
+    order = compiled.positiontup or names
+    connection.exec_driver_sql(str(compiled), [tuple(row[name] for name in order) for row in rows])
+
+
+def property_row(context: int, user: int, account: int, value: str) -> _Row:
+    """Give the `transport.auth` property of an account."""
+    return {"cid": context, "user": user, "id": account, "name": AUTH, "value": value}
+
+
+def transport_row(
+    context: int, user: int, account: int, address: str, columns: Mapping[str, object], deactivated: object = 0
+) -> _Row:
+    """Give a whole transport row; `columns` has name, url, login, password, personal, replyTo and starttls."""
+    row: _Row = {"cid": context, "id": account, "user": user, **columns, "send_addr": address, "default_flag": 0}
+    return row | {"unified_inbox": 0, "oauth": None, "disabled": 0, "secondary": 1, "deactivated": deactivated}
+
+
+def _lock_counter(connection: Connection, context: int, highest: int) -> None:
+    """Lock the counter's row; whoever creates accounts in this context waits until we are done."""
+    value = connection.scalar(sa.select(SEQUENCE.c.id).where(SEQUENCE.c.cid == context).with_for_update())
+    if value is None:
+        raise StoreRefused(f"context {context} has no row in {SEQUENCE.name}", hint="OX writes it with the context")
+    if value < highest:
+        raise StoreRefused(f"the account counter of context {context} went back to {value}, {highest} was reserved")
+
+
+def _taken(connection: Connection, context: int, users: Sequence[int]) -> dict[tuple[int, str], tuple[int, bool]]:
+    """Give all accounts of the users: (user, collation key) → (id, secondary); a private one shadows others."""
+    statement = sa.select(MAIL.c.user, MAIL.c.id, MAIL.c.primary_addr, MAIL.c.secondary)
+    found: dict[tuple[int, str], tuple[int, bool]] = {}
+    for user, account, address, secondary in connection.execute(
+        statement.where(MAIL.c.cid == context, MAIL.c.user.in_(users))
+    ):
+        place = (user, collation_key(address))
+        if place not in found or not secondary:
+            found[place] = (account, bool(secondary))
+    return found
+
+
+def _met(creation: Creation, other: tuple[int, bool]) -> Written:
+    """Decide about an account that exists: it is ours exactly when it has the id reserved for it."""
+    account, secondary = other
+    if account == creation.account and secondary:
+        return done(creation)
+    if account == 0:
+        return failed(creation, "the user's primary account has this address")
+    kind = "an" if secondary else "a private"
+    return failed(creation, f"{kind} account with this address exists already (id {account})")
+
+
+def _mail_row(context: int, creation: Creation, ciphers: Ciphers) -> _Row:
+    account, fields = creation.mailbox.account, creation.fields
+    folders = account.folders
+    row: _Row = {"cid": context, "id": creation.account, "user": creation.user}
+    row |= {"name": account.name, "url": fields.mail_url, "login": fields.login}
+    row |= {"password": ciphers.text(account.password), "primary_addr": creation.mailbox.address}
+    row |= {"personal": _unless_blank(account.personal), "replyTo": _unless_blank(account.reply_to)}
+    row |= {"default_flag": 0, "spam_handler": SPAM_HANDLER, **dict.fromkeys(SHORT_FOLDERS, ""), "archive": ""}
+    row |= {f"{kind}_fullname": _without_default(folders.get(kind)) for kind in SHORT_FOLDERS}
+    row |= {"archive_fullname": folders.get("archive", "")}  # OX keeps the prefix here (ox-behaviour 2.1)
+    return row | {
+        "unified_inbox": 0,
+        "starttls": int(fields.mail_starttls),
+        "oauth": None,
+        "secondary": 1,
+        "deactivated": 0,
+    }
+
+
+def _transport_row(context: int, creation: Creation, ciphers: Ciphers) -> _Row | None:
+    account, fields = creation.mailbox.account, creation.fields
+    if fields.transport_url is None:
+        return None
+    columns = {
+        "name": account.name,
+        "url": fields.transport_url,
+        "login": fields.transport_login or "",
+        "password": ciphers.text(account.transport_password),
+        "personal": _unless_blank(account.personal),
+        "replyTo": _unless_blank(account.reply_to),
+        "starttls": int(bool(fields.transport_starttls)),
+    }
+    return transport_row(context, creation.user, creation.account, creation.mailbox.address, columns)
+
+
+def _unless_blank(text: str | None) -> str | None:
+    return text if text and text.strip() else None
+
+
+def _without_default(folder: str | None) -> str | None:
+    """Take `default0/` off as OX does (ox-behaviour 18.4): `default0` and `default0/` become empty text."""
+    return None if folder is None else re.sub(r"^default\d+(?:/|$)", "", folder)

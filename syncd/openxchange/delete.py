@@ -1,0 +1,119 @@
+"""Remove accounts, in the order of ox-facts 2.8, and nothing but them.
+
+| mail row of (context, user, id)              | then                                     |
+|----------------------------------------------|------------------------------------------|
+| not there                                    | success: it is gone                      |
+| there, not secondary, or id 0                | failed, left alone                       |
+| there, with another address                  | failed, left alone                       |
+| there as planned, its id is nobody else's    | removed with the others by one statement |
+| there as planned, another user has the id too| removed by its own statements            |
+
+Ids are unique per context since OX hands them out by one counter, but old databases may have repeated ones, and a bulk
+statement names ids only: naming (id, user) pairs makes MariaDB scan the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection, TableClause
+
+from syncd.core.address import collation_key
+from syncd.openxchange.base import Deletion, Written
+from syncd.openxchange.batch import done, failed
+from syncd.openxchange.tables import MAIL, MAIL_PROPERTIES, POP3, TRANSPORT, TRANSPORT_PROPERTIES
+from syncd.openxchange.trouble import RowRefused
+
+_ORDER = (MAIL_PROPERTIES, TRANSPORT_PROPERTIES, MAIL, TRANSPORT)
+_Place = tuple[int, int]
+"""Account id and user."""
+
+
+def delete_accounts(connection: Connection, context: int, deletions: Sequence[Deletion]) -> list[Written]:
+    """Remove the accounts within the transaction of the connection; their rows are locked before they are judged."""
+    ids = sorted({deletion.account for deletion in deletions})
+    statement = sa.select(MAIL.c.id, MAIL.c.user, MAIL.c.secondary, MAIL.c.primary_addr, MAIL.c.url)
+    rows = connection.execute(statement.where(MAIL.c.cid == context, MAIL.c.id.in_(ids)).with_for_update())
+    stored = {(row.id, row.user): row for row in rows}
+    keys: dict[str, str] = {}
+    gone: list[_Place] = []
+    pop3: list[_Place] = []
+    results = []
+    for deletion in deletions:
+        row = stored.get((deletion.account, deletion.user))
+        if row is None:
+            results.append(done(deletion))
+            continue
+        key = keys.get(row.primary_addr) or keys.setdefault(row.primary_addr, collation_key(row.primary_addr))
+        if not row.secondary or row.id == 0:
+            results.append(failed(deletion, f"account {row.id} is the user's own"))
+        elif key != deletion.mailbox_key:
+            results.append(failed(deletion, f"account {row.id} is of another mailbox now: {row.primary_addr}"))
+        else:
+            results.append(done(deletion))
+            gone.append((row.id, row.user))
+            if row.url.startswith("pop3"):
+                pop3.append((row.id, row.user))
+    for table in POP3 if pop3 else ():
+        for place in pop3:
+            connection.execute(sa.delete(table).where(only(table, context, [place])))
+    _remove(connection, context, gone, shared_ids(connection, context, gone, stored))
+    return results
+
+
+def shared_ids(
+    connection: Connection, context: int, places: Collection[_Place], stored: Collection[_Place]
+) -> frozenset[int]:
+    """Give the ids among the places that some row not among the places has too, in any of the four tables.
+
+    `stored` has all mail rows with these ids.
+    """
+    planned = frozenset(places)
+    ids = sorted({account for account, _ in planned})
+    if not ids:
+        return frozenset()
+    others = sa.union(
+        *(
+            sa.select(table.c.id, table.c.user).where(table.c.cid == context, table.c.id.in_(ids))
+            for table in _ORDER
+            if table is not MAIL
+        )
+    )
+    everywhere = {*stored, *((row[0], row[1]) for row in connection.execute(others))}
+    repeated = len(ids) < len(planned)
+    foreign = {account for account, user in everywhere if (account, user) not in planned}
+    return frozenset(foreign if not repeated else {*foreign, *_repeated(planned)})
+
+
+def only(table: TableClause, context: int, places: Sequence[_Place]) -> ColumnElement[bool]:
+    """Give the condition for exactly these accounts; several only where their ids are nobody else's.
+
+    `user + 0` keeps the optimiser from an index that makes it slow (measured: 20 times). Of mail rows none but
+    secondary ones other than 0 are meant, whatever was judged before.
+    """
+    if len(places) == 1:
+        [(account, user)] = places
+        condition = sa.and_(table.c.cid == context, table.c.id == account, table.c.user == user)
+    else:
+        users = sorted({user for _, user in places})
+        condition = sa.and_(
+            table.c.cid == context,
+            table.c.id.in_([account for account, _ in places]),
+            (table.c.user + sa.literal_column("0")).in_(users),
+        )
+    return sa.and_(condition, table.c.secondary == 1, table.c.id != 0) if table is MAIL else condition
+
+
+def _remove(connection: Connection, context: int, gone: Sequence[_Place], shared: Collection[int]) -> None:
+    together = [place for place in gone if place[0] not in shared]
+    for places in ([together] if together else []) + [[place] for place in gone if place[0] in shared]:
+        for table in _ORDER:
+            removed = connection.execute(sa.delete(table).where(only(table, context, places))).rowcount
+            if table is MAIL and removed != len(places):
+                raise RowRefused("the account changed while it was removed")
+
+
+def _repeated(places: Collection[_Place]) -> set[int]:
+    seen: set[int] = set()
+    return {account for account, _ in places if account in seen or seen.add(account)}  # type: ignore[func-returns-value]

@@ -1,0 +1,201 @@
+"""Read the accounts of mailboxes: one statement per table and context, whatever the number of users and mailboxes.
+
+Candidates are chosen by the database (`primary_addr IN (…)` under its collation; there is no index on that column, so
+one pass over the context serves all mailboxes), the final word has `collation_key`. Transport rows come with their
+`transport.auth` property and are joined here. Equal fields are shared, so 100,000 accounts of a mailbox cost little
+more than their ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection
+
+from syncd.core.address import collation_key
+from syncd.core.model import Endpoint, Fields, Mailbox, MailboxRef, Observed
+from syncd.openxchange.obfuscation import Obfuscator
+from syncd.openxchange.packing import packed, unpack
+from syncd.openxchange.tables import AUTH, MAIL, TRANSPORT, TRANSPORT_PROPERTIES
+from syncd.openxchange.users import FEW, chunks, primary_endpoints, stream
+
+_ADDRESSES = 5000
+"""Addresses in one statement; 2,000 mailboxes of 50 members are one pass over the table."""
+
+
+class _Mail(NamedTuple):
+    """The part of a mail row that many rows share."""
+
+    mailbox: Mailbox
+    address: str
+    secondary: bool
+    name: str
+    fields: tuple[str, str, bool]
+
+
+class _Transport(NamedTuple):
+    """The part of a transport row that many rows share."""
+
+    fields: tuple[str, bool, str, str | None, bool]
+
+
+_NO_TRANSPORT = _Transport((None,) * 5)  # type: ignore[arg-type]
+_Row = tuple[int, int, _Mail, str | None]
+"""Account id, user, shared part, stored password (where the mailbox manages it)."""
+
+
+class Passwords:
+    """Judge stored passwords: by the seal that an earlier run left, else by decrypting."""
+
+    def __init__(self, obfuscator: Obfuscator | None, seals: Mapping[tuple[int, int, int], bytes]) -> None:
+        self._obfuscator = obfuscator
+        self._seals = seals
+
+    def judge(
+        self, account: tuple[int, int, int], stored: tuple[str | None, str | None], mailbox: Mailbox
+    ) -> tuple[bool | None, bytes | None]:
+        """Give whether mail and transport ciphertext are the configured passwords, and a seal if that is news.
+
+        `account` is (context, user, id); the second ciphertext is None where there is no transport row.
+        """
+        wanted = (mailbox.account.password, mailbox.account.transport_password)
+        pairs = [(text, secret.reveal()) for text, secret in zip(stored, wanted, strict=True) if secret is not None]
+        if self._obfuscator is None or not pairs:
+            return None, None
+        if wanted[1] is not None and stored[1] is None:
+            pairs = pairs[:-1]
+        if not pairs:
+            return None, None
+        seal = seal_of(self._obfuscator, pairs)
+        if self._seals.get(account) == seal:
+            return True, None
+        for text, plain in pairs:
+            if (text or "") != plain and (not text or self._obfuscator.decrypt(text) != plain):
+                return False, None
+        return True, seal
+
+
+def seal_of(obfuscator: Obfuscator, pairs: Iterable[tuple[str | None, str]]) -> bytes:
+    """Give one seal for all managed passwords of an account; pairs of ciphertext and password."""
+    texts, plains = zip(*((text or "", plain) for text, plain in pairs), strict=True)
+    return obfuscator.seal("\0".join(texts), "\0".join(plains))
+
+
+def observe_context(
+    connection: Connection, mailboxes: Collection[Mailbox], passwords: Passwords
+) -> tuple[dict[MailboxRef, list[Observed]], dict[tuple[int, int], tuple[Endpoint, Endpoint | None]]]:
+    """Read the accounts of mailboxes that are all in one context, and the primary accounts that some copy from."""
+    context = next(iter(mailboxes)).context
+    found: list[_Row] = []
+    for group in chunks(sorted(mailboxes, key=lambda mailbox: mailbox.key), _ADDRESSES):
+        found += _mail_rows(connection, context, group)
+    transports, secrets = _transports(connection, context, found, mailboxes)
+    accounts: dict[MailboxRef, list[Observed]] = {mailbox.ref: [] for mailbox in mailboxes}
+    whole: dict[tuple[tuple[Any, ...], tuple[Any, ...]], Fields] = {}
+    lists = {id(mailbox): accounts[mailbox.ref] for mailbox in mailboxes}
+    for account, user, mail, ciphertext in found:
+        place = user << 32 | account
+        transport = transports.get(place, _NO_TRANSPORT)
+        key = (mail.fields, transport.fields)
+        fields = whole.get(key)
+        if fields is None:
+            fields = whole[key] = _fields(mail, transport)
+        good, seal = None, None
+        if mail.secondary and account and _managed(mail.mailbox):
+            stored = (ciphertext, secrets.get(place))
+            good, seal = passwords.judge((context, user, account), stored, mail.mailbox)
+        lists[id(mail.mailbox)].append(
+            Observed(context, user, account, mail.address, mail.secondary, mail.name, fields, good, seal)
+        )
+    copying = {observed.user for mailbox in mailboxes if mailbox.account.primary for observed in accounts[mailbox.ref]}
+    primaries = primary_endpoints(connection, context, copying)
+    return accounts, {(context, user): endpoints for user, endpoints in primaries.items()}
+
+
+def address_in(connection: Connection, column: ColumnElement[Any], mailboxes: Iterable[Mailbox]) -> ColumnElement[bool]:
+    """Give the condition that an address equals, by collation, that of one of the mailboxes."""
+    if connection.dialect.name == "sqlite":
+        return sa.func.collation_key(column).in_([mailbox.key for mailbox in mailboxes])
+    return column.in_([mailbox.address for mailbox in mailboxes])
+
+
+def _managed(mailbox: Mailbox) -> bool:
+    return mailbox.account.password is not None or mailbox.account.transport_password is not None
+
+
+def _mail_rows(connection: Connection, context: int, mailboxes: Collection[Mailbox]) -> list[_Row]:
+    """Read the mail rows whose address is that of a mailbox."""
+    columns = (MAIL.c.secondary, MAIL.c.starttls, MAIL.c.url, MAIL.c.login, MAIL.c.primary_addr, MAIL.c.name)
+    sqlite = connection.dialect.name == "sqlite"
+    managed = [mailbox for mailbox in mailboxes if mailbox.account.password is not None]
+    statement = sa.select(MAIL.c.id, MAIL.c.user, packed(columns, sqlite=sqlite))
+    if managed:
+        mine = address_in(connection, MAIL.c.primary_addr, managed)
+        statement = statement.add_columns(sa.case((mine, MAIL.c.password)))
+    statement = statement.where(MAIL.c.cid == context, address_in(connection, MAIL.c.primary_addr, mailboxes))
+    by_key = {mailbox.key: mailbox for mailbox in mailboxes}
+    known: dict[str, _Mail | None] = {}
+    rows: list[_Row] = []
+    for account, user, text, *ciphertext in stream(connection, statement):
+        try:
+            mail = known[text]
+        except KeyError:
+            mail = known[text] = _mail(text, by_key)
+        if mail is not None:
+            rows.append((account, user, mail, ciphertext[0] if ciphertext else None))
+    return rows
+
+
+def _mail(text: str, by_key: Mapping[str, Mailbox]) -> _Mail | None:
+    secondary, starttls, url, login, address, name = unpack(text, 6)
+    mailbox = by_key.get(collation_key(address or ""))
+    if mailbox is None:
+        return None
+    fields = (login or "", url or "", starttls == "1")
+    return _Mail(mailbox, address or "", secondary == "1", name or "", fields)
+
+
+def _transports(
+    connection: Connection, context: int, found: Collection[_Row], mailboxes: Collection[Mailbox]
+) -> tuple[dict[int, _Transport], dict[int, str]]:
+    """Read the transport rows with their property, and passwords where managed ("" where the row has none)."""
+    if not found:
+        return {}, {}
+    table, properties = TRANSPORT.alias("t"), TRANSPORT_PROPERTIES.alias("p")
+    same = [properties.c[name] == table.c[name] for name in ("cid", "id", "user")]
+    columns = (table.c.secondary, table.c.starttls, table.c.url, table.c.login, properties.c.value)
+    sqlite = connection.dialect.name == "sqlite"
+    statement = sa.select(table.c.id, table.c.user, packed(columns, sqlite=sqlite))
+    managed = [mailbox for mailbox in mailboxes if mailbox.account.transport_password is not None]
+    if managed:
+        mine = address_in(connection, table.c.send_addr, managed)
+        statement = statement.add_columns(sa.case((mine, sa.func.coalesce(table.c.password, ""))))
+    statement = statement.select_from(table.outerjoin(properties, sa.and_(*same, properties.c.name == AUTH)))
+    statement = statement.where(table.c.cid == context)
+    ids = {row[0] for row in found}
+    statement = statement.where(table.c.id.in_(ids) if len(ids) <= FEW else table.c.id != 0)
+    known: dict[str, _Transport] = {}
+    rows: dict[int, _Transport] = {}
+    secrets: dict[int, str] = {}
+    for account, user, text, *ciphertext in stream(connection, statement):
+        transport = known.get(text)
+        if transport is None:
+            transport = known[text] = _transport(text)
+        place = user << 32 | account
+        rows[place] = transport
+        if ciphertext and ciphertext[0] is not None:
+            secrets[place] = ciphertext[0]
+    return rows, secrets
+
+
+def _transport(text: str) -> _Transport:
+    secondary, starttls, url, login, auth = unpack(text, 5)
+    return _Transport((url or "", starttls == "1", login or "", auth, secondary == "1"))
+
+
+def _fields(mail: _Mail, transport: _Transport) -> Fields:
+    """Join both parts."""
+    url, starttls, login, auth, secondary = transport.fields
+    return Fields(*mail.fields, url, starttls, login, auth, secondary)

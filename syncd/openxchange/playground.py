@@ -1,0 +1,151 @@
+"""The Open-Xchange tables without Open-Xchange: for `syncd demo` and for tests, on SQLite and on MariaDB.
+
+`schema.json` has the tables of a context database at level 8.19 as recorded from the vendor's middleware: columns with
+type and collation, keys and defaults. On SQLite lengths and collations are declared but not enforced; the store checks
+lengths itself and compares addresses by `collation_key`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine
+
+_MAIL_URL, _TRANSPORT_URL = "imap://imap.example.org:143", "smtp://smtp.example.org:587"
+
+
+def create_schema(engine: Engine, *, tables: Sequence[str] | None = None) -> None:
+    """Create the tables (all, or the named ones) in the database of the engine."""
+    with engine.begin() as connection:
+        for name, table in _schema().items():
+            if tables is None or name in tables:
+                for statement in _ddl(name, table, sqlite=engine.dialect.name == "sqlite"):
+                    connection.exec_driver_sql(statement)
+
+
+def add_context(connection: Connection, cid: int) -> None:
+    """Add a context as OX does: its counters and its administrator, user 2."""
+    add_rows(connection, "sequence_mail_service", [{"cid": cid, "id": 0}])
+    add_rows(connection, "sequence_principal", [{"cid": cid, "id": 2}])
+    add_rows(connection, "replicationMonitor", [{"cid": cid, "transaction": 0}])
+    add_rows(connection, "user_setting_admin", [{"cid": cid, "user": 2}])
+    add_user(connection, cid, 2, login="oxadmin", mail=f"oxadmin{cid}@example.org")
+
+
+def add_user(
+    connection: Connection,
+    cid: int,
+    user: int,
+    *,
+    login: str,
+    mail: str,
+    guest_of: int = 0,
+    mail_url: str | None = _MAIL_URL,
+    transport_url: str | None = _TRANSPORT_URL,
+    starttls: bool = True,
+) -> None:
+    """Add a user with login and primary account; `mail_url` None = without account 0, as guests are."""
+    add_users(
+        connection,
+        cid,
+        [(user, login, mail)],
+        guest_of=guest_of,
+        mail_url=mail_url,
+        transport_url=transport_url,
+        starttls=starttls,
+    )
+
+
+def add_users(
+    connection: Connection,
+    cid: int,
+    people: Sequence[tuple[int, str, str]],
+    *,
+    guest_of: int = 0,
+    mail_url: str | None = _MAIL_URL,
+    transport_url: str | None = _TRANSPORT_URL,
+    starttls: bool = True,
+) -> None:
+    """Add many users (id, login, mail) at once; the rest as `add_user`."""
+    common = {"cid": cid, "mailEnabled": 1, "preferredLanguage": "en_US", "shadowLastChange": -1}
+    common |= {"timeZone": "Europe/Berlin", "passwordMech": "{SHA-256}", "guestCreatedBy": guest_of}
+    rows = [{**common, "id": user, "mail": mail, "contactId": user} for user, _, mail in people]
+    add_rows(connection, "user", rows)
+    add_rows(connection, "login2user", [{"cid": cid, "id": user, "uid": login} for user, login, _ in people])
+    if mail_url is None:
+        return
+    account = {"cid": cid, "id": 0, "name": "E-Mail", "default_flag": 1, "starttls": int(starttls)}
+    mails = [
+        {
+            **account,
+            "user": user,
+            "login": login,
+            "url": mail_url,
+            "primary_addr": mail,
+            "spam_handler": "NoSpamHandler",
+        }
+        for user, login, mail in people
+    ]
+    add_rows(connection, "user_mail_account", mails)
+    if transport_url is None:
+        return
+    transports = [
+        {**account, "user": user, "login": "", "url": transport_url, "send_addr": mail} for user, _, mail in people
+    ]
+    add_rows(connection, "user_transport_account", transports)
+    properties = [
+        {"cid": cid, "id": 0, "user": user, "name": "transport.auth", "value": "mail"} for user, _, _ in people
+    ]
+    add_rows(connection, "user_transport_account_properties", properties)
+
+
+def add_rows(connection: Connection, table: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert rows that all have the same columns; columns not named get their default."""
+    if rows:
+        target = sa.table(table, *(sa.column(name) for name in rows[0]))
+        connection.execute(sa.insert(target), [dict(row) for row in rows])
+
+
+@cache
+def _schema() -> dict[str, dict[str, Any]]:
+    text = resources.files("syncd.openxchange").joinpath("schema.json").read_text("utf-8")
+    schema: dict[str, dict[str, Any]] = json.loads(text)
+    return schema
+
+
+def _ddl(name: str, table: Mapping[str, Any], *, sqlite: bool) -> list[str]:
+    """Give the statements that make one table with its keys."""
+    parts = [_column(column, sqlite=sqlite) for column in table["columns"]]
+    statements = []
+    for key, definition in table["keys"].items():
+        columns = ", ".join(_part(part, sqlite=sqlite) for part in definition["parts"])
+        if key == "PRIMARY":
+            parts.append(f"PRIMARY KEY ({columns})")
+        elif sqlite:
+            unique = "UNIQUE " if definition["unique"] else ""
+            statements.append(f'CREATE {unique}INDEX "{name}_{key}" ON "{name}" ({columns})')
+        else:
+            parts.append(f"{'UNIQUE ' if definition['unique'] else ''}KEY `{key}` ({columns})")
+    quoted = f'"{name}"' if sqlite else f"`{name}`"
+    tail = "" if sqlite else " ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci"
+    return [f"CREATE TABLE {quoted} ({', '.join(parts)}){tail}", *statements]
+
+
+def _column(column: Mapping[str, Any], *, sqlite: bool) -> str:
+    text = f'"{column["name"]}" {column["type"]}' if sqlite else f"`{column['name']}` {column['type']}"
+    if not sqlite and "collation" in column:
+        text += f" CHARACTER SET {column['collation'].split('_')[0]} COLLATE {column['collation']}"
+    text += "" if column.get("nullable") else " NOT NULL"
+    return text + (f" DEFAULT '{column['default']}'" if "default" in column else "")
+
+
+def _part(part: str, *, sqlite: bool) -> str:
+    column, _, length = part.partition("(")
+    if sqlite:
+        return f'"{column}"'
+    return f"`{column}`({length}" if length else f"`{column}`"

@@ -1,0 +1,92 @@
+"""Read whole account rows for the journal: everything but passwords, without what every new account has.
+
+What is left out is exactly what `create` writes whatever the configuration (ox-behaviour 2), so a journal entry tells
+the whole row in a few columns: `{"mail": {"name": "Support", "url": …}, …}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, TableClause
+
+from syncd.openxchange.packing import packed, unpack
+from syncd.openxchange.tables import MAIL, MAIL_PROPERTIES, SHORT_FOLDERS, SPAM_HANDLER, TRANSPORT, TRANSPORT_PROPERTIES
+from syncd.openxchange.users import FEW, chunks, stream
+
+_NUMBERS = frozenset(
+    (
+        "default_flag",
+        "unified_inbox",
+        "starttls",
+        "oauth",
+        "disabled",
+        "failed_auth_count",
+        "failed_auth_date",
+        "secondary",
+        "deactivated",
+    )
+)
+_USUAL: Mapping[str, object] = {
+    **dict.fromkeys(SHORT_FOLDERS, ""),
+    **dict.fromkeys(_NUMBERS, 0),
+    "archive": "",
+    "archive_fullname": "",
+    "spam_handler": SPAM_HANDLER,
+    "oauth": None,
+    "secondary": 1,
+}
+"""What a new account has in these columns; every column not named here has NULL."""
+_HIDDEN = frozenset(("id", "cid", "user", "password"))
+
+
+def account_rows(
+    connection: Connection, context: int, accounts: Collection[tuple[int, int]]
+) -> dict[tuple[int, int], dict[str, object]]:
+    """Give the rows of accounts, by (user, id), as `AccountStore.rows` promises; absent accounts are left out."""
+    found: dict[tuple[int, int], dict[str, object]] = {}
+    for group in chunks(accounts, FEW):
+        wanted = frozenset(group)
+        for place, row in _whole(connection, context, MAIL, wanted):
+            found[place] = {"mail": row, "mail_properties": {}, "transport_properties": {}}
+        for place, row in _whole(connection, context, TRANSPORT, wanted):
+            if place in found:
+                found[place]["transport"] = row
+        for kind, table in (("mail_properties", MAIL_PROPERTIES), ("transport_properties", TRANSPORT_PROPERTIES)):
+            statement = sa.select(table.c.user, table.c.id, table.c.name, table.c.value)
+            for user, account, name, value in stream(connection, _of(statement, table, context, wanted)):
+                if (user, account) in found:
+                    properties = found[user, account][kind]
+                    assert isinstance(properties, dict)  # noqa: S101 - made so above
+                    properties[name] = value
+    return found
+
+
+def _whole(
+    connection: Connection, context: int, table: TableClause, wanted: frozenset[tuple[int, int]]
+) -> Iterator[tuple[tuple[int, int], dict[str, object]]]:
+    columns = [column for column in table.columns if column.name not in _HIDDEN]
+    statement = sa.select(table.c.user, table.c.id, packed(columns, sqlite=connection.dialect.name == "sqlite"))
+    known: dict[str, dict[str, object]] = {}
+    for user, account, text in stream(connection, _of(statement, table, context, wanted)):
+        if (user, account) in wanted:
+            if text not in known:
+                known[text] = _unusual([column.name for column in columns], text)
+            yield (user, account), known[text]
+
+
+def _of(
+    statement: sa.Select[Any], table: TableClause, context: int, wanted: Collection[tuple[int, int]]
+) -> sa.Select[Any]:
+    return statement.where(table.c.cid == context, table.c.id.in_(sorted({account for _, account in wanted})))
+
+
+def _unusual(names: list[str], text: str) -> dict[str, object]:
+    row: dict[str, object] = {}
+    for name, value in zip(names, unpack(text, len(names)), strict=True):
+        typed = int(value) if value is not None and name in _NUMBERS else value
+        if typed != _USUAL.get(name):
+            row[name] = typed
+    return row

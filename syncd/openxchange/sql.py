@@ -1,0 +1,150 @@
+"""The account store that reads and writes Open-Xchange's tables directly: MySQL, MariaDB, and SQLite for playgrounds.
+
+This module only ties the parts together: `connect` (transactions), `gates` (lock, fitness), `users`, `observe`, `rows`
+(reading), `create`, `update`, `delete` (writing, by `batch`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+from syncd.core.model import Endpoint, Mailbox, MailboxRef, Observation, Observed, Users
+from syncd.errors import StoreRefused
+from syncd.openxchange.base import AccountStore, Creation, Deletion, Updating, Written
+from syncd.openxchange.batch import apply_batch
+from syncd.openxchange.connect import Database, StoreOptions
+from syncd.openxchange.create import Ciphers, create_accounts, reserve_ids
+from syncd.openxchange.delete import delete_accounts
+from syncd.openxchange.gates import NamedLock, refusals
+from syncd.openxchange.obfuscation import obfuscator
+from syncd.openxchange.observe import Passwords, observe_context
+from syncd.openxchange.rows import account_rows
+from syncd.openxchange.tables import Shape, read_shape
+from syncd.openxchange.trouble import RowRefused
+from syncd.openxchange.update import update_accounts
+from syncd.openxchange.users import look_up, primary_endpoints
+
+__all__ = ["SqlStore", "StoreOptions", "open_store"]
+
+
+def open_store(options: StoreOptions) -> AccountStore:
+    """Give a store; nothing is sent to the server yet.
+
+    Raises:
+        ConfigurationError: the URL or the CA file cannot be used.
+    """
+    return SqlStore(options)
+
+
+class SqlStore:
+    """`AccountStore` by SQL; not for several threads at once."""
+
+    def __init__(
+        self,
+        options: StoreOptions,
+        *,
+        sleep: Callable[[float], object] = time.sleep,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.database = Database(options, sleep=sleep)
+        self._now = now
+        self._lock = NamedLock(self.database)
+        self._obfuscator = obfuscator(options.obfuscation) if options.obfuscation else None
+        self._ciphers = Ciphers(self._obfuscator)
+        self._known_shape: Shape | None = None
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Hold the named lock of this database; see `AccountStore`."""
+        return self._lock.hold()
+
+    def refusals(self, contexts: Collection[int]) -> Mapping[int, str]:
+        """Say for which contexts nothing may be written now; the table shapes are read anew for it."""
+        if not contexts:
+            return {}
+        found, self._known_shape = refusals(self.database, contexts, now=self._now)
+        return found
+
+    def users(self, context: int, logins: Collection[str], ids: Collection[int]) -> Users:
+        """Look users up by login and by id; see `AccountStore`."""
+        with self.database.reading() as connection:
+            return look_up(connection, context, logins, ids)
+
+    def observe(self, mailboxes: Collection[Mailbox], seals: Mapping[tuple[int, int, int], bytes]) -> Observation:
+        """Read the accounts of mailboxes; all contexts in one snapshot."""
+        if any(mailbox.account.password or mailbox.account.transport_password for mailbox in mailboxes):
+            self._ciphers.check()
+        before = self.database.statements
+        passwords = Passwords(self._obfuscator, seals)
+        by_context: dict[int, list[Mailbox]] = {}
+        for mailbox in mailboxes:
+            by_context.setdefault(mailbox.context, []).append(mailbox)
+        accounts: dict[MailboxRef, tuple[Observed, ...]] = {}
+        primaries: dict[tuple[int, int], tuple[Endpoint, Endpoint | None]] = {}
+        with self.database.reading() as connection:
+            for context in sorted(by_context):
+                found, copied = observe_context(connection, by_context[context], passwords)
+                accounts |= {ref: tuple(observed) for ref, observed in found.items()}
+                primaries |= copied
+        return Observation(accounts=accounts, primaries=primaries, statements=self.database.statements - before)
+
+    def endpoints(self, context: int, users: Collection[int]) -> Mapping[int, tuple[Endpoint, Endpoint | None]]:
+        """Give the servers of account 0 of users; see `AccountStore`."""
+        with self.database.reading() as connection:
+            return primary_endpoints(connection, context, users)
+
+    def rows(
+        self, context: int, accounts: Collection[tuple[int, int]]
+    ) -> Mapping[tuple[int, int], Mapping[str, object]]:
+        """Give stored rows for the journal; see `AccountStore`."""
+        if not accounts:
+            return {}
+        with self.database.reading() as connection:
+            return account_rows(connection, context, accounts)
+
+    def reserve(self, context: int, count: int) -> int:
+        """Take ids in a short transaction of its own: a gap in the numbers is harmless, a lost number is not."""
+        self._lock.assert_held()
+        try:
+            return self.database.transact(lambda connection: reserve_ids(connection, context, count))
+        except RowRefused as refused:
+            raise StoreRefused(f"{self.database.where}: no account ids for context {context}: {refused}") from None
+
+    def create(self, context: int, creations: Sequence[Creation]) -> list[Written]:
+        """Write new accounts; see `AccountStore`."""
+        self._lock.assert_held()
+        shape, ciphers = self._shape(), self._ciphers
+        return apply_batch(
+            self.database,
+            creations,
+            lambda connection, some: create_accounts(connection, context, some, shape, ciphers),
+        )
+
+    def update(self, context: int, updates: Sequence[Updating]) -> list[Written]:
+        """Bring accounts to their new fields; see `AccountStore`."""
+        self._lock.assert_held()
+        shape, ciphers = self._shape(), self._ciphers
+        return apply_batch(
+            self.database, updates, lambda connection, some: update_accounts(connection, context, some, shape, ciphers)
+        )
+
+    def delete(self, context: int, deletions: Sequence[Deletion]) -> list[Written]:
+        """Remove accounts; see `AccountStore`."""
+        self._lock.assert_held()
+        return apply_batch(
+            self.database, deletions, lambda connection, some: delete_accounts(connection, context, some)
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.database.engine.dispose()
+
+    def _shape(self) -> Shape:
+        if self._known_shape is None:
+            with self.database.reading() as connection:
+                self._known_shape = read_shape(connection)
+        missing = self._known_shape.missing()
+        if missing:
+            raise StoreRefused(f"{self.database.where} lacks {', '.join(missing)}")
+        return self._known_shape

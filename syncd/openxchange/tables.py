@@ -1,0 +1,109 @@
+"""The tables of a context database that syncd reads or writes (ox-facts 1), and how they look on the server at hand.
+
+The columns named here are those of 7.10.6 and later. Their lengths differ from release to release, so they are read
+from the server (`read_shape`) and never taken from a version number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, TableClause
+
+_RIGHTS = ("name", "url", "login", "password")
+_COUNTERS = ("disabled", "failed_auth_count", "failed_auth_date")
+_FLAGS = ("starttls", "oauth", *_COUNTERS, "secondary", "deactivated")
+
+SHORT_FOLDERS = ("trash", "sent", "drafts", "spam", "confirmed_spam", "confirmed_ham")
+"""Columns of the folders' short names; the full names are in NAME_fullname."""
+
+
+def _table(name: str, *columns: str) -> TableClause:
+    return sa.table(name, *(sa.column(column) for column in columns))
+
+
+MAIL = _table(
+    "user_mail_account",
+    *("id", "cid", "user", *_RIGHTS, "primary_addr", "personal", "replyTo", "default_flag", "spam_handler"),
+    *SHORT_FOLDERS,
+    *("archive", "unified_inbox", *(f"{name}_fullname" for name in SHORT_FOLDERS), "archive_fullname"),
+    *_FLAGS,
+)
+TRANSPORT = _table(
+    "user_transport_account",
+    *("id", "cid", "user", *_RIGHTS, "send_addr", "personal", "replyTo", "default_flag", "unified_inbox"),
+    *_FLAGS,
+)
+MAIL_PROPERTIES = _table("user_mail_account_properties", "id", "cid", "user", "name", "value")
+TRANSPORT_PROPERTIES = _table("user_transport_account_properties", "id", "cid", "user", "name", "value")
+SEQUENCE = _table("sequence_mail_service", "cid", "id")
+USER = _table("user", "cid", "id", "guestCreatedBy")
+LOGIN = _table("login2user", "cid", "id", "uid")
+UPDATE_TASK = _table("updateTask", "cid", "taskName", "lastModified")
+POP3 = (_table("pop3_storage_ids", "cid", "user", "id"), _table("pop3_storage_deleted", "cid", "user", "id"))
+
+REQUIRED = (MAIL, TRANSPORT, MAIL_PROPERTIES, TRANSPORT_PROPERTIES, SEQUENCE, USER, LOGIN, UPDATE_TASK)
+"""All that a run needs; the POP3 tables only matter for accounts of that protocol."""
+
+AUTH = "transport.auth"
+"""Name of the property row that every account with a transport has (ox-facts 2.1)."""
+SPAM_HANDLER = "NoSpamHandler"
+"""What every secondary account has in `spam_handler` (ox-facts 2.1)."""
+UNBROKEN: Mapping[str, int] = dict.fromkeys(_COUNTERS, 0)
+"""What the failure counters are set to when login, password or server change (ox-behaviour 5)."""
+LAST_ID = 2**31 - 1
+"""The last account id that OX hands out (ox-behaviour 18.11)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The columns that the server has: table → column → length in characters (None where it has none)."""
+
+    columns: Mapping[str, Mapping[str, int | None]]
+
+    def missing(self) -> tuple[str, ...]:
+        """Name the tables and columns (`table.column`) that are needed and not there."""
+        gone: list[str] = []
+        for table in REQUIRED:
+            present = self.columns.get(table.name)
+            if present is None:
+                gone.append(table.name)
+            else:
+                gone += [f"{table.name}.{column.name}" for column in table.columns if column.name not in present]
+        return tuple(gone)
+
+    def too_long(self, table: TableClause, row: Mapping[str, object]) -> str | None:
+        """Say which value of a row does not fit its column; never the value itself."""
+        lengths = self.columns[table.name]
+        for column, value in row.items():
+            room = lengths.get(column)
+            if isinstance(value, str) and room is not None and len(value) > room:
+                what = "encrypted password" if column == "password" else column
+                return f"{what} is {len(value)} characters, the column takes {room}"
+        return None
+
+
+def read_shape(connection: Connection) -> Shape:
+    """Read the columns of all tables of interest, in one statement."""
+    names = [table.name for table in (*REQUIRED, *POP3)]
+    if connection.dialect.name == "sqlite":
+        statement = sa.text(
+            "SELECT m.name, c.name, c.type FROM sqlite_master m, pragma_table_info(m.name) c"
+            " WHERE m.type = 'table' AND m.name IN :names"
+        )
+    else:
+        statement = sa.text(
+            "SELECT table_name, column_name, column_type FROM information_schema.columns"
+            " WHERE table_schema = DATABASE() AND table_name IN :names"
+        )
+    found: dict[str, dict[str, int | None]] = {}
+    spelled = {name.lower(): name for name in names}  # lower_case_table_names=1 stores them so
+    for table, column, kind in connection.execute(
+        statement.bindparams(sa.bindparam("names", expanding=True)), {"names": names}
+    ):
+        match = re.fullmatch(r"(?:var)?char\((\d+)\)", kind.lower())
+        found.setdefault(spelled[table.lower()], {})[column] = int(match[1]) if match else None
+    return Shape(found)
