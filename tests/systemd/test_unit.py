@@ -77,3 +77,8 @@ def test_secrets_come_as_credentials() -> None:
 def test_the_network_is_what_it_needs() -> None:
     """IPv4 and IPv6 for the servers, UNIX sockets for notifications and ldapi, nothing more."""
     assert set(setting("RestrictAddressFamilies").split()) == {"AF_INET", "AF_INET6", "AF_UNIX"}
+
+
+def test_the_process_can_measure_itself() -> None:
+    """/proc/stat stays readable, without which there are no metrics of memory and processor time."""
+    assert "ProcSubset" not in dict(settings())

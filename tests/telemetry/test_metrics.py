@@ -317,3 +317,13 @@ def test_times_are_seconds_since_1970_in_utc(metrics: Metrics) -> None:
     """A timestamp is what `date +%s` would say."""
     metrics.attempt(datetime(1970, 1, 2, tzinfo=UTC))
     assert value(metrics, "syncd_last_attempt_timestamp_seconds") == 86400
+
+
+def test_the_process_measures_itself(metrics: Metrics) -> None:
+    """Memory in use and processor time are told."""
+    memory, processor = (
+        value(metrics, "syncd_process_resident_memory_bytes"),
+        value(metrics, "syncd_process_cpu_seconds_total"),
+    )
+    assert memory
+    assert processor
