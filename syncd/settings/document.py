@@ -109,7 +109,7 @@ def _explained(problem: str) -> str:
         return "an alias without an anchor; a text that begins with * needs quotes"
     if "another document" in problem or "single document" in problem:
         return "a second document (---); one file holds one configuration"
-    words = re.sub(r"(['\"])(?!<).*?\1(?!\w)", "a character", problem, flags=re.DOTALL)
+    words = re.sub(r"(?:character )?(['\"])(?!<).*?\1(?!\w)", "a character", problem, flags=re.DOTALL)
     return f"not valid YAML: {words}"
 
 
