@@ -20,8 +20,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
-from syncd.core.model import Direction, Judgement, MailboxPlan, MailboxRef, Objection, Op, Share, Window
-from syncd.core.plan import DIRECTION, digest
+from syncd.core.model import DIRECTION, Direction, Judgement, MailboxPlan, MailboxRef, Objection, Op, Share, Window
+from syncd.core.plan import digest
 
 REMOVALS, ADDITIONS, UPDATES = Direction.REMOVALS, Direction.ADDITIONS, Direction.UPDATES
 EVERYTHING = frozenset(Direction)
@@ -70,7 +70,8 @@ def objections(plan: MailboxPlan, window: Window) -> tuple[Objection, ...]:
     removals, additions, updates = (_count(plan, direction) for direction in (REMOVALS, ADDITIONS, UPDATES))
     found: list[Objection] = []
     if removals and (value := window.removals + removals) > (allowed := limits.removals.allowed(base)):
-        text = f"{_applied(window.removals)}{removals} accounts would be removed; {_allowed(allowed, limits.removals, base)}"
+        allowance = _allowed(allowed, limits.removals, base)
+        text = f"{_applied(window.removals)}{removals} accounts would be removed; {allowance}"
         found.append(_objection("removals", {REMOVALS}, value, allowed, text))
     if additions and (value := window.additions + additions) > (allowed := limits.additions):
         text = f"{_applied(window.additions)}{additions} accounts would be added or adopted; {_allowed(allowed)}"
@@ -135,9 +136,7 @@ def _judged(
     return Judgement(plan=plan, objections=told, held=held, digest=whole, held_digest=part)
 
 
-def _objection(
-    limit: str, directions: set[Direction] | frozenset[Direction], value: int, allowed: int, text: str
-) -> Objection:
+def _objection(limit: str, directions: Set[Direction], value: int, allowed: int, text: str) -> Objection:
     return Objection(limit=limit, directions=frozenset(directions), value=value, allowed=allowed, message=text)
 
 
@@ -157,8 +156,3 @@ def _applied(count: int) -> str:
 def _allowed(count: int, share: Share | None = None, base: int = 0) -> str:
     of = f" ({share.percent:g} % of {base}, at least {share.floor})" if share else ""
     return f"{count} within 24 hours are allowed{of}"
-
-
-def released(judgement: Judgement, op: Op) -> bool:
-    """Tell whether changes of this kind may be applied."""
-    return DIRECTION[op] not in judgement.held

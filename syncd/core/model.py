@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 # --------------------------------------------------------------------------- configuration, as the core sees it
@@ -306,6 +307,12 @@ class Direction(StrEnum):
     ADDITIONS = "additions"
     UPDATES = "updates"
     REMOVALS = "removals"
+
+
+DIRECTION: Mapping[Op, Direction] = MappingProxyType(
+    {Op.CREATE: Direction.ADDITIONS, Op.UPDATE: Direction.UPDATES, Op.DELETE: Direction.REMOVALS}
+)
+"""Which limit counts an operation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,6 @@ from syncd.core.model import (
     Adoption,
     Change,
     Claim,
-    Direction,
     Endpoint,
     Fields,
     MailboxPlan,
@@ -50,7 +49,6 @@ from syncd.core.model import (
     Users,
 )
 
-DIRECTION = {Op.CREATE: Direction.ADDITIONS, Op.UPDATE: Direction.UPDATES, Op.DELETE: Direction.REMOVALS}
 EXCLUSION_UNKNOWN = "an excluding source was not read completely"
 INCLUSION_UNKNOWN = "not every source was read completely"
 _ORDER = {Op.DELETE: 0, Op.UPDATE: 1, Op.CREATE: 2}
@@ -273,7 +271,7 @@ class _Comparison:
             return True, f"the member is user {user} now"
         return True, "no longer a member"
 
-    def _extras(self, stored: Mapping[int, Observed], several: Mapping[int, list[Observed]], casefolded: str) -> None:
+    def _extras(self, stored: Mapping[int, Observed], several: Mapping[int, list[Observed]]) -> None:
         """Plan the removal of unclaimed secondary accounts of users who should not have the mailbox."""
         for user in stored.keys() - self.desired.accounts.keys():
             claim = self.claims.get(user)

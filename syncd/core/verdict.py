@@ -7,16 +7,10 @@ waiting accounts are ordinary life and spoil no verdict.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from enum import StrEnum
-from types import MappingProxyType
 
-from syncd.core.model import Change, Direction, Judgement, Op, Report
-
-DIRECTION: Mapping[Op, Direction] = MappingProxyType(
-    {Op.CREATE: Direction.ADDITIONS, Op.UPDATE: Direction.UPDATES, Op.DELETE: Direction.REMOVALS}
-)
-"""Which limit counts an operation."""
+from syncd.core.model import DIRECTION, Change, Direction, Judgement, Op, Report
 
 
 class Result(StrEnum):

@@ -1,0 +1,42 @@
+# The whole set-up on a fresh Debian machine: `make demo`, `make test`. Needs python3, python3-venv, git and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint servers bench clean lock
+
+help:  ## Show what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[test]' --constraint constraints.txt
+	@touch $@
+
+demo: $(STAMP)  ## Build a playground and tell the support@ story on it
+	$(BIN)/syncd demo playground
+
+lint: $(STAMP)  ## Style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+servers:  ## Install the servers that the tests start (Debian, as root)
+	tests/servers/install.sh
+
+test: $(STAMP) servers  ## Everything: unit, contract and end-to-end tests with real servers
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-all: lint test  ## What CI runs
+	tests/other_pythons.sh
+
+bench: $(STAMP) servers  ## Measure against raw reads; starts its own servers, prints a table
+	$(BIN)/python -m tests.bench
+
+lock: $(STAMP)  ## Write constraints.txt anew from what is installed and tested
+	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+
+clean:  ## Remove the virtual environment and the playground
+	rm -rf $(VENV) .venv-* playground build dist *.egg-info

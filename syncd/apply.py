@@ -1,0 +1,279 @@
+"""The only writer: what the guard let pass becomes accounts, and every step is written down before it is made.
+
+Keeps rule 6. For each batch (some hundred accounts of one context, one transaction in Open-Xchange):
+
+    1. ids are reserved                          (creates)           Open-Xchange
+    2. pending claims and journal entries        (write ahead)       ledger
+    3. the accounts are written                  (one transaction)   Open-Xchange
+    4. claims are held or ended, entries closed  (one transaction)   ledger
+
+Killed after 1: a gap in the ids, which is harmless. After 2: pending claims that own nothing; the next run writes
+the accounts. After 3: the next run finds accounts with exactly the reserved ids, so it knows that they are ours.
+Revocations come first, then repairs, then new accounts. A lost connection stops the run: what became of the last batch
+is unknown, so its entries stay open until the next run has looked.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import structlog
+
+from syncd.core.accounts import wanted
+from syncd.core.model import Change, Fields, Judgement, Mailbox, MailboxRef, Op, Outcome
+from syncd.core.verdict import released
+from syncd.errors import StoreError
+from syncd.ledger.ledger import Ledger
+from syncd.ledger.values import Intent
+from syncd.openxchange.base import AccountStore, Creation, Deletion, Updating, Written
+
+BATCH = 500
+"""Accounts per transaction: far below the 15 seconds after which a waiting OX gives up (ox-behaviour 9.3)."""
+NO_PRIMARY = "the user has no primary account to copy the servers from"
+NOT_REACHED = "not reached: {}"
+
+Progress = Callable[[int, int], None]
+"""Called with (changes done, changes in all) after every batch."""
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True, kw_only=True)
+class Writer:
+    """Apply the released changes of one run, batch by batch."""
+
+    store: AccountStore
+    ledger: Ledger
+    run: str
+    clock: Callable[[], datetime]
+    progress: Progress = lambda _done, _all: None
+    stop: Callable[[], bool] = lambda: False
+    batch: int = BATCH
+    errors: list[str] = field(default_factory=list)
+    """Errors of systems met on the way, as lines for people."""
+    _rows: dict[tuple[MailboxRef, Fields], str] = field(default_factory=dict)
+
+    def apply(self, judgements: Sequence[Judgement]) -> tuple[Outcome, ...]:
+        """Note what needs no write, then make the changes; give what became of each.
+
+        Raises:
+            LedgerError: the ledger cannot be written, so nothing more may be written to Open-Xchange.
+        """
+        for judgement in judgements:
+            self._note(judgement)
+        todo = [change for judgement in judgements for change in released(judgement)]
+        refs = {(j.plan.mailbox.context, j.plan.mailbox.address): j.plan.mailbox for j in judgements}
+        outcomes: list[Outcome] = []
+        for context, op, changes in _batches(todo, self.batch):
+            if self.errors or self.stop():
+                reason = self.errors[-1] if self.errors else "the run was stopped"
+                outcomes += [_failed(change, NOT_REACHED.format(reason)) for change in changes]
+                continue
+            outcomes += self._batch(context, op, [(change, refs[context, change.mailbox]) for change in changes])
+            self.progress(len(outcomes), len(todo))
+        if self.stop() and any(outcome.error == NOT_REACHED.format("the run was stopped") for outcome in outcomes):
+            self.errors.append("the run was stopped before all changes were made; the next run goes on")
+        return tuple(outcomes)
+
+    def _note(self, judgement: Judgement) -> None:
+        """Write down in the ledger what needs no change in Open-Xchange."""
+        plan, ref = judgement.plan, judgement.plan.mailbox.ref
+        if any(objection.limit == "vanished" for objection in judgement.objections):
+            return  # the database may be the wrong one: believe nothing that it says about our claims
+        now = self.clock()
+        if plan.recovered:
+            self.ledger.recover(self.run, now, ref, plan.recovered)
+        if plan.adopted and "additions" not in judgement.held:
+            self.ledger.adopt(self.run, now, ref, plan.adopted)
+            for adoption in plan.adopted:
+                _log.info("account.adopted", mailbox=plan.mailbox.address, context=ref.context, user=adoption.user)
+        if plan.forgotten:
+            self.ledger.forget(self.run, now, ref, plan.forgotten)
+        if plan.refreshed:
+            self.ledger.refresh(ref, plan.refreshed)
+
+    def _batch(self, context: int, op: Op, changes: list[tuple[Change, Mailbox]]) -> list[Outcome]:
+        try:
+            if op is Op.CREATE:
+                outcomes = self._create(context, changes)
+            elif op is Op.UPDATE:
+                outcomes = self._update(context, changes)
+            else:
+                outcomes = self._delete(context, changes)
+        except StoreError as error:
+            self.errors.append(str(error))
+            text = f"not known to be done: {error.message}; the next run looks and goes on"
+            outcomes = [_failed(change, text) for change, _ in changes]
+        for outcome in outcomes:
+            _tell(outcome)
+        return outcomes
+
+    def _create(self, context: int, changes: list[tuple[Change, Mailbox]]) -> list[Outcome]:
+        changes, lost = self._completed(context, changes)
+        if not changes:
+            return lost
+        first = self.store.reserve(context, len(changes))
+        creations = [
+            Creation(user=change.user, account=first + number, mailbox=mailbox, fields=_new(change))
+            for number, (change, mailbox) in enumerate(changes)
+        ]
+        intents = [
+            Intent(change=change, ref=mailbox.ref, account=first + number, new=self._row(mailbox, _new(change)))
+            for number, (change, mailbox) in enumerate(changes)
+        ]
+        return lost + self._written(changes, intents, lambda: self.store.create(context, creations))
+
+    def _completed(
+        self, context: int, changes: list[tuple[Change, Mailbox]]
+    ) -> tuple[list[tuple[Change, Mailbox]], list[Outcome]]:
+        """Fill in the servers that are copied from account 0; give also the failures of users without one."""
+        copying = [change.user for change, mailbox in changes if mailbox.account.primary]
+        if not copying:
+            return changes, []
+        primaries = self.store.endpoints(context, copying)
+        ready: list[tuple[Change, Mailbox]] = []
+        lost: list[Outcome] = []
+        for change, mailbox in changes:
+            if not mailbox.account.primary:
+                ready.append((change, mailbox))
+            elif (primary := primaries.get(change.user)) is None:
+                lost.append(_failed(change, NO_PRIMARY))
+            else:
+                ready.append((replace(change, new=wanted(mailbox.account, primary)), mailbox))
+        return ready, lost
+
+    def _update(self, context: int, changes: list[tuple[Change, Mailbox]]) -> list[Outcome]:
+        rows = self.store.rows(context, [(change.user, _account(change)) for change, _ in changes])
+        updates = [
+            Updating(
+                user=change.user,
+                account=_account(change),
+                mailbox=mailbox,
+                old=_old(change),
+                new=_new(change),
+                password=change.password,
+            )
+            for change, mailbox in changes
+        ]
+        intents = [
+            Intent(
+                change=change,
+                ref=mailbox.ref,
+                account=_account(change),
+                old=rows.get((change.user, _account(change))),
+                new={name: new for name, (_, new) in change.changed().items()},
+            )
+            for change, mailbox in changes
+        ]
+        return self._written(changes, intents, lambda: self.store.update(context, updates))
+
+    def _delete(self, context: int, changes: list[tuple[Change, Mailbox]]) -> list[Outcome]:
+        rows = self.store.rows(context, [(change.user, _account(change)) for change, _ in changes])
+        deletions = [
+            Deletion(user=change.user, account=_account(change), mailbox_key=mailbox.key) for change, mailbox in changes
+        ]
+        intents = [
+            Intent(
+                change=change,
+                ref=mailbox.ref,
+                account=_account(change),
+                old=rows.get((change.user, _account(change))),
+            )
+            for change, mailbox in changes
+        ]
+        return self._written(changes, intents, lambda: self.store.delete(context, deletions))
+
+    def _written(
+        self,
+        changes: list[tuple[Change, Mailbox]],
+        intents: Sequence[Intent],
+        write: Callable[[], list[Written]],
+    ) -> list[Outcome]:
+        """Write ahead, write, and note what became of it."""
+        batch = uuid.uuid4().hex
+        self.ledger.intend(self.run, batch, self.clock(), intents)
+        written = write()
+        failed = {
+            (mailbox.ref, change.user): one.error
+            for (change, mailbox), one in zip(changes, written, strict=True)
+            if one.error is not None
+        }
+        seals = {
+            (mailbox.ref, change.user): one.seal
+            for (change, mailbox), one in zip(changes, written, strict=True)
+            if one.seal is not None
+        }
+        self.ledger.conclude(batch, failed, seals)
+        return [
+            Outcome(
+                change=change,
+                result="failed" if one.error is not None else "applied",
+                account=one.account,
+                error=one.error,
+            )
+            for (change, _), one in zip(changes, written, strict=True)
+        ]
+
+    def _row(self, mailbox: Mailbox, fields: Fields) -> str:
+        """Give what is written for a new account, as JSON without passwords; one text for users with equal servers."""
+        key = (mailbox.ref, fields)
+        if (text := self._rows.get(key)) is None:
+            account = mailbox.account
+            extras = {"name": account.name, "personal": account.personal, "replyTo": account.reply_to}
+            row = {**extras, "folders": dict(account.folders), **fields._asdict()}
+            text = self._rows[key] = json.dumps(row, ensure_ascii=False)
+        return text
+
+
+def _batches(changes: Sequence[Change], size: int) -> Iterator[tuple[int, Op, list[Change]]]:
+    """Cut the changes into batches of one operation and context: all deletes first, then updates, then creates."""
+    for op in (Op.DELETE, Op.UPDATE, Op.CREATE):
+        by_context: dict[int, list[Change]] = {}
+        for change in changes:
+            if change.op is op:
+                by_context.setdefault(change.context, []).append(change)
+        for context, todo in by_context.items():
+            for start in range(0, len(todo), size):
+                yield context, op, todo[start : start + size]
+
+
+def _failed(change: Change, error: str) -> Outcome:
+    return Outcome(change=change, result="failed", account=change.account, error=error)
+
+
+def _account(change: Change) -> int:
+    if change.account is None:
+        raise AssertionError("an update or delete names its account")
+    return change.account
+
+
+def _old(change: Change) -> Fields:
+    if change.old is None:
+        raise AssertionError("an update knows the old fields")
+    return change.old
+
+
+def _new(change: Change) -> Fields:
+    if change.new is None:
+        raise AssertionError("a create or update knows the new fields")
+    return change.new
+
+
+def _tell(outcome: Outcome) -> None:
+    change = outcome.change
+    told: Mapping[str, object] = {
+        "op": change.op.value,
+        "mailbox": change.mailbox,
+        "context": change.context,
+        "user": change.user,
+        "login": change.login,
+        "account": outcome.account,
+        "reason": change.reason,
+    }
+    if outcome.result == "applied":
+        _log.info("change.applied", **told)
+    else:
+        _log.error("change.failed", **told, error=outcome.error)

@@ -1,0 +1,135 @@
+"""A report as the JSON document of the contract: keys may be added, the ones here stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from syncd.core.model import Adoption, Change, Judgement, Notice, Outcome, Report
+from syncd.core.verdict import is_held, result_of, summary
+
+
+def document(report: Report) -> dict[str, Any]:
+    """Give the report as values that JSON can hold."""
+    outcomes = by_change(report.outcomes)
+    judgements = report.judgements
+    return {
+        "run": report.run,
+        "started": report.started.isoformat(),
+        "finished": report.finished.isoformat(),
+        "result": result_of(report).value,
+        "complete": report.complete,
+        "mailboxes": [_mailbox(judgement) for judgement in judgements],
+        "changes": [change(judgement, one, outcomes) for judgement in judgements for one in judgement.plan.changes],
+        "adopted": [_adopted(judgement, one) for judgement in judgements for one in judgement.plan.adopted],
+        "withheld": [_notice(judgement, one) for judgement in judgements for one in judgement.plan.withheld],
+        "waiting": [_notice(judgement, one) for judgement in judgements for one in judgement.plan.waiting],
+        "conflicts": [_notice(judgement, one) for judgement in judgements for one in judgement.plan.conflicts],
+        "unresolved": [
+            {"member": one.member, **_where(judgement), "login": one.login, "reason": one.reason}
+            for judgement in judgements
+            for one in judgement.plan.unresolved
+        ],
+        "dangling": [
+            {"member": member, **_where(judgement)} for judgement in judgements for member in judgement.plan.dangling
+        ],
+        "drift": [_notice(judgement, one) for judgement in judgements for one in judgement.plan.drift],
+        "objections": [
+            {
+                **_where(judgement),
+                "limit": objection.limit,
+                "value": objection.value,
+                "allowed": objection.allowed,
+                "digest": judgement.held_digest,
+                "message": objection.message,
+            }
+            for judgement in judgements
+            for objection in judgement.objections
+        ],
+        "orphaned": [
+            {
+                "mailbox": orphan.address,
+                "context": orphan.context,
+                "claimed": orphan.claimed,
+                "since": orphan.since.isoformat() if orphan.since else None,
+            }
+            for orphan in report.orphans
+        ],
+        "errors": list(report.errors),
+        "summary": summary(report),
+    }
+
+
+def by_change(outcomes: Iterable[Outcome]) -> dict[object, Outcome]:
+    """Key outcomes by what names their change; a create gets its account id and servers only when it is made."""
+    return {_name(outcome.change): outcome for outcome in outcomes}
+
+
+def change(judgement: Judgement, one: Change, outcomes: Mapping[object, Outcome]) -> dict[str, Any]:
+    """Give one change with what became of it: planned, held, applied or failed."""
+    outcome = outcomes.get(_name(one))
+    result = outcome.result if outcome else "held" if is_held(judgement, one) else "planned"
+    final = outcome.change if outcome else one
+    return {
+        "op": one.op.value,
+        "context": one.context,
+        "user": one.user,
+        "login": one.login,
+        "mailbox": one.mailbox,
+        "account": outcome.account if outcome else one.account,
+        "path": list(one.path),
+        "fields": {name: [old, new] for name, (old, new) in final.changed().items()},
+        "reason": one.reason,
+        "result": result,
+        "error": outcome.error if outcome else None,
+    }
+
+
+def _name(one: Change) -> object:
+    return one.op, one.context, one.mailbox, one.user, one.account
+
+
+def _where(judgement: Judgement) -> dict[str, Any]:
+    mailbox = judgement.plan.mailbox
+    return {"mailbox": mailbox.address, "context": mailbox.context}
+
+
+def _mailbox(judgement: Judgement) -> dict[str, Any]:
+    plan = judgement.plan
+    return {
+        **_where(judgement),
+        "digest": judgement.digest,
+        "complete": plan.complete,
+        "reasons": list(plan.reasons),
+        "held": sorted(direction.value for direction in judgement.held),
+        "held_digest": judgement.held_digest,
+        "approved": judgement.approved,
+        "desired": plan.desired,
+        "observed": plan.observed,
+        "claimed": plan.claimed,
+        "unchanged": plan.unchanged,
+    }
+
+
+def _adopted(judgement: Judgement, one: Adoption) -> dict[str, Any]:
+    return {
+        **_where(judgement),
+        "user": one.user,
+        "login": one.login,
+        "account": one.account,
+        "member": one.dn,
+        "path": list(one.path),
+        "result": "held" if "additions" in judgement.held else "adopted",
+    }
+
+
+def _notice(judgement: Judgement, one: Notice) -> dict[str, Any]:
+    return {
+        **_where(judgement),
+        "op": one.op,
+        "user": one.user,
+        "login": one.login,
+        "member": one.member,
+        "account": one.account,
+        "reason": one.reason,
+    }

@@ -1,0 +1,92 @@
+"""`retire` and `release`: what becomes of a mailbox that left the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from syncd.cli.options import Config, Context, opened, out, say
+
+if TYPE_CHECKING:
+    from syncd.core.model import Mailbox
+    from syncd.wiring import Instance
+
+Address = Annotated[str, typer.Argument(help="Address of the mailbox.", metavar="MAILBOX")]
+
+
+def retire(
+    mailbox: Address,
+    config: Config,
+    context: Context = None,
+    approve: Annotated[
+        str | None, typer.Option("--approve", metavar="DIGEST", help="The digest printed first.")
+    ] = None,
+) -> None:
+    """Delete the accounts of a mailbox that left the configuration; prints their number and a digest first."""
+    from syncd.cli.text import show  # noqa: PLC0415
+    from syncd.core import verdict  # noqa: PLC0415
+    from syncd.errors import SyncdError  # noqa: PLC0415
+
+    with opened(config) as instance:
+        one = _orphan(instance, mailbox, context)
+        reconciler = instance.retiring(one)
+        report = reconciler.plan()
+        [judgement] = report.judgements
+        count = len(judgement.plan.changes)
+        if approve is None:
+            show(report, out(), config=str(config))
+            where = f"{one.address} (context {one.context})"
+            say(f"{count} accounts of {where} would be deleted. Do it with:")
+            scope = "" if context is None else f" --context {context}"
+            say(f"  syncd retire {one.address}{scope} -c {config} --approve {judgement.digest}")
+            raise typer.Exit(4 if count else 0)
+        if judgement.digest not in {approve, f"sha256:{approve}"}:
+            raise SyncdError(
+                f"the plan for {one.address} is another one than {approve}: {count} accounts, {judgement.digest}",
+                hint="look at it again without --approve",
+            )
+        report = reconciler.run(command="retire", approve={one.ref: frozenset({judgement.digest})})
+        if not report.errors and not any(outcome.result == "failed" for outcome in report.outcomes):
+            left = instance.ledger.claims().get(one.ref, {})
+            say(f"{one.address} (context {one.context}): {len(report.outcomes)} accounts deleted, {len(left)} left")
+    show(report, out(), config=str(config))
+    raise typer.Exit(verdict.exit_code(report))
+
+
+def release(mailbox: Address, config: Config, context: Context = None) -> None:
+    """Let go of a mailbox that left the configuration: its accounts stay and are not ours any more."""
+    import uuid  # noqa: PLC0415
+
+    with opened(config) as instance:
+        one = _orphan(instance, mailbox, context)
+        with instance.ledger.lease("run", "syncd release", wait=60.0):
+            run = uuid.uuid4().hex
+            now = datetime.now(UTC)
+            instance.ledger.begin(run, "release", now)
+            count = instance.ledger.release(run, now, one.ref)
+    say(f"{one.address} (context {one.context}): {count} accounts stay and are not ours any more")
+
+
+def _orphan(instance: Instance, address: str, context: int | None) -> Mailbox:
+    """Find the claimed mailbox that the command names; refuse it while it is configured."""
+    from syncd.core.address import collation_key  # noqa: PLC0415
+    from syncd.errors import SyncdError  # noqa: PLC0415
+    from syncd.wiring import retired  # noqa: PLC0415
+
+    key = collation_key(address)
+    if any(m.key == key and context in {None, m.context} for m in instance.mailboxes):
+        raise SyncdError(f"{address} is configured", hint="take its mapping out of the configuration first")
+    orphans = instance.ledger.orphans([m.ref for m in instance.mailboxes])
+    found = [o for o in orphans if collation_key(o.address) == key and context in {None, o.context}]
+    if not found:
+        raise SyncdError(f"nothing of {address} is claimed", hint=_known(sorted(o.address for o in orphans)))
+    if len(found) > 1:
+        raise SyncdError(f"{address} is claimed in several contexts", hint="add --context")
+    return retired(found[0].address, found[0].context)
+
+
+def _known(addresses: Sequence[str]) -> str:
+    return f"claimed and not configured: {', '.join(addresses[:10])}" if addresses else "no mailbox is orphaned"

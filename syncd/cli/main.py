@@ -1,0 +1,86 @@
+"""The command line: which commands there are, and the one place where an error becomes a line for people."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from syncd import __version__
+from syncd.cli import checking, leaving, playground, runs, state
+from syncd.cli.options import say
+from syncd.errors import ConfigurationError, SyncdError
+
+app = typer.Typer(
+    name="syncd",
+    help="Keep Open-Xchange secondary mail accounts in step with the groups of a directory.",
+    epilog="Exit codes: 0 done or in step; 1 error; 2 usage; 3 changes pending (plan --exit-code); 4 held by a limit; "
+    "5 applied, but something failed, was withheld, or a source could not be read.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (
+    playground.demo,
+    checking.check,
+    runs.plan,
+    runs.sync,
+    runs.run,
+    state.status,
+    state.held,
+    state.approve,
+    leaving.retire,
+    leaving.release,
+):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"syncd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    ctx: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[  # noqa: ARG001 - answered by its callback
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    ctx.obj = debug
+
+
+def main() -> None:
+    """Run the command line; end the process with the exit code of the contract."""
+    debug = "--debug" in sys.argv
+    if debug:  # wherever it stands, before or after the command
+        sys.argv = [sys.argv[0], "--debug", *(word for word in sys.argv[1:] if word != "--debug")]
+    try:
+        app()
+    except ConfigurationError as error:
+        _refuse(error, debug=debug)
+        for problem in error.problems:
+            say(problem, "red")
+    except SyncdError as error:
+        _refuse(error, debug=debug)
+        say(f"syncd: {error.message}", "red")
+        if error.hint:
+            say(f"  {error.hint}")
+    except KeyboardInterrupt:
+        say("syncd: interrupted; the next run goes on", "red")
+    except BrokenPipeError:
+        sys.stderr.close()
+    except Exception as error:  # noqa: BLE001 - a traceback never reaches a user who did not ask for it
+        _refuse(error, debug=debug)
+        say(f"syncd: unexpected {type(error).__name__}: {error}", "red")
+        say("  this is a defect of syncd; --debug shows where")
+    sys.exit(1)
+
+
+def _refuse(error: Exception, *, debug: bool) -> None:
+    if debug:
+        raise error

@@ -1,0 +1,93 @@
+"""What the commands have in common: their options, their two streams, and how a configuration is opened."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from syncd.core.model import MailboxRef
+    from syncd.settings.loading import Settings
+    from syncd.wiring import Instance
+
+Config = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", metavar="FILE")]
+Mailboxes = Annotated[
+    list[str] | None, typer.Option("--mailbox", help="Only this mailbox; may be given several times.", metavar="M")
+]
+Context = Annotated[
+    int | None, typer.Option("--context", help="The context, where an address is in several.", metavar="ID")
+]
+
+
+class Output(StrEnum):
+    """How results are written to standard output."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+As = Annotated[Output, typer.Option("--output", help="How the result is written.")]
+
+
+def out() -> Console:
+    """Give the console for results: standard output."""
+    from rich.console import Console  # noqa: PLC0415 - `--help` must not wait for it
+
+    return Console(soft_wrap=True)
+
+
+def err() -> Console:
+    """Give the console for messages to people: standard error."""
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console(stderr=True, soft_wrap=True)
+
+
+def say(text: str, style: str = "") -> None:
+    """Write one line for people to standard error."""
+    err().print(text, style=style or None, markup=False, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """Write one JSON document to standard output."""
+    import json  # noqa: PLC0415
+
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=1)
+    sys.stdout.write("\n")
+
+
+def loaded(config: Path) -> Settings:
+    """Load the configuration, set logging up as it says, and pass its warnings on."""
+    from syncd.settings.loading import load  # noqa: PLC0415
+    from syncd.telemetry.logging import configure  # noqa: PLC0415
+
+    settings = load(config)
+    # A command prints what it did: its log is for what the print does not say.
+    configure(format=settings.log.format, level="debug" if settings.log.level == "debug" else "error")
+    for warning in settings.warnings:
+        say(f"warning: {warning}", "yellow")
+    return settings
+
+
+@contextmanager
+def opened(config: Path) -> Iterator[Instance]:
+    """Load the configuration and connect what it names."""
+    from syncd.wiring import session  # noqa: PLC0415
+
+    with session(loaded(config), argv=tuple(sys.argv)) as instance:
+        yield instance
+
+
+def named(instance: Instance, addresses: Sequence[str] | None, context: int | None) -> frozenset[MailboxRef]:
+    """Find the mailboxes that `--mailbox` names; none named gives none, which means all."""
+    from syncd.wiring import find  # noqa: PLC0415
+
+    return frozenset(find(instance.mailboxes, address, context).ref for address in addresses or ())

@@ -1,0 +1,136 @@
+"""`status`, `held` and `approve`: how things stand, what a limit stopped, and how it is released."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from syncd.cli.options import As, Config, Output, opened, out, print_json, say
+
+if TYPE_CHECKING:
+    from syncd.ledger.values import HeldPlan, MailboxStatus, Run
+
+
+def status(config: Config, output: As = Output.TEXT) -> None:
+    """Show the last runs, and per mailbox: in step, held, incomplete or orphaned."""
+    with opened(config) as instance:
+        runs = instance.ledger.runs(5)
+        mailboxes = instance.ledger.status()
+    if output is Output.JSON:
+        print_json({"runs": [_run(run) for run in runs], "mailboxes": [_mailbox(one) for one in mailboxes]})
+        return
+    console = out()
+    for run in runs:
+        numbers = ", ".join(f"{count} {name}" for name, count in run.summary.items() if count)
+        console.print(f"{run.started:%F %T} UTC  {run.command:7} {run.result:11} {numbers}", highlight=False)
+        for error in run.errors:
+            console.print(f"    {error}", style="red", markup=False, highlight=False)
+    if not runs:
+        console.print("no run yet", style="dim")
+    for one in mailboxes:
+        numbers = f"{one.desired} desired, {one.observed} stored, {one.claims} ours"
+        style = None if _state(one) == "in step" else "yellow"
+        line = f"{_state(one):11} {one.address} (context {one.ref.context}): {numbers}"
+        console.print(line, style=style, markup=False, highlight=False)
+        for reason in one.reasons:
+            console.print(f"    {reason}", style="red", markup=False, highlight=False)
+
+
+def held(config: Config, output: As = Output.TEXT) -> None:
+    """List what a limit stopped, with the command that releases it."""
+    with opened(config) as instance:
+        plans = instance.ledger.held()
+    if output is Output.JSON:
+        print_json({"held": [_held(plan) for plan in plans]})
+        return
+    console = out()
+    for plan in plans:
+        state = f"approved by {plan.approved_by}, applied at the next run" if plan.state == "approved" else "held"
+        line = f"{plan.address} (context {plan.ref.context}), {state} since {plan.created:%F %T} UTC"
+        console.print(line, style="bold", markup=False, highlight=False)
+        for objection in plan.objections:
+            console.print(f"  {objection['message']} -c {config}", markup=False, highlight=False)
+    if not plans:
+        console.print("nothing is held", style="dim")
+
+
+def approve(
+    digest: Annotated[str, typer.Argument(help="The digest that the held plan shows.", metavar="DIGEST")],
+    config: Config,
+) -> None:
+    """Release a held plan: the next run applies it if it still is the plan."""
+    from syncd.errors import SyncdError  # noqa: PLC0415
+
+    who = f"{getpass.getuser()} (uid {os.getuid()})"
+    digest = digest if digest.startswith("sha256:") else f"sha256:{digest}"
+    with opened(config) as instance:
+        now = datetime.now(UTC)
+        plan = instance.ledger.approve(digest, who, now)
+        if plan is None:
+            # Held by a plan that was only shown so far: it is kept now, so that the approval has something to name.
+            report = instance.reconciler.plan()
+            for judgement in report.judgements:
+                if judgement.held_digest and digest in {judgement.held_digest, judgement.digest}:
+                    ref = judgement.plan.mailbox.ref
+                    instance.ledger.register([(m.ref, m.address) for m in instance.mailboxes])
+                    instance.ledger.hold(ref, judgement.held_digest, judgement.objections, {}, now)
+                    plan = instance.ledger.approve(judgement.held_digest, who, now)
+        if plan is None:
+            raise SyncdError(f"nothing with the digest {digest} is held", hint=f"see: syncd held -c {config}")
+    say(f"approved: {plan.address} (context {plan.ref.context}); the next run applies it if it still is the plan")
+
+
+def _state(one: MailboxStatus) -> str:
+    if one.orphaned_since is not None:
+        return "orphaned"
+    if one.run is None:
+        return "not yet run"
+    if not one.complete:
+        return "incomplete"
+    if one.held:
+        return "held"
+    return "withheld" if one.withheld else "in step"
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {
+        "run": run.run,
+        "command": run.command,
+        "started": run.started.isoformat(),
+        "finished": run.finished.isoformat() if run.finished else None,
+        "result": run.result,
+        "summary": dict(run.summary),
+        "errors": list(run.errors),
+    }
+
+
+def _mailbox(one: MailboxStatus) -> dict[str, Any]:
+    return {
+        "mailbox": one.address,
+        "context": one.ref.context,
+        "state": _state(one),
+        "desired": one.desired,
+        "observed": one.observed,
+        "claimed": one.claims,
+        "held": list(one.held),
+        "held_digest": one.held_digest,
+        "reasons": list(one.reasons),
+        "at": one.at.isoformat() if one.at else None,
+    }
+
+
+def _held(plan: HeldPlan) -> dict[str, Any]:
+    return {
+        "digest": plan.digest,
+        "mailbox": plan.address,
+        "context": plan.ref.context,
+        "state": plan.state,
+        "since": plan.created.isoformat(),
+        "approved_by": plan.approved_by,
+        "objections": [dict(objection) for objection in plan.objections],
+        **plan.plan,
+    }

@@ -1,0 +1,142 @@
+"""A report as people read it: grouped by mailbox, what would happen first, what did not and why after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from syncd.cli.document import by_change
+from syncd.cli.document import change as as_document
+from syncd.core.model import Direction, Judgement, Notice, Op, Orphan, Outcome, Report
+from syncd.core.verdict import summary
+
+SIGNS = {Op.CREATE: ("+", "green"), Op.UPDATE: ("~", "yellow"), Op.DELETE: ("-", "red")}
+SHOWN = 50
+"""Lines per mailbox and kind; `--output json` has all."""
+
+
+def show(report: Report, console: Console, *, config: str) -> None:
+    """Print a report.
+
+    Args:
+        report: a plan or a run.
+        console: where to.
+        config: the configuration file, for the commands that are named.
+    """
+    outcomes = by_change(report.outcomes)
+    quiet = 0
+    for judgement in report.judgements:
+        lines = list(_lines(judgement, outcomes, config))
+        if not lines:
+            quiet += 1
+            continue
+        _say(console, _head(judgement))
+        for line in lines:
+            _say(console, line)
+    for orphan in report.orphans:
+        _say(console, Text(_orphaned(orphan, config), style="yellow"))
+    for error in report.errors:
+        _say(console, Text(f"error: {error}", style="bold red"))
+    if quiet:
+        unchanged = sum(judgement.plan.unchanged for judgement in report.judgements)
+        _say(
+            console,
+            Text(f"{_many(quiet, 'mailbox', 'mailboxes')} in step ({_many(unchanged, 'account')})", style="dim"),
+        )
+    _say(console, _summary(report))
+
+
+def _lines(judgement: Judgement, outcomes: dict[object, Outcome], config: str) -> Iterator[Text]:
+    plan = judgement.plan
+    for reason in plan.reasons:
+        yield Text(f"  ! not read completely: {reason}", style="bold red")
+    yield from _cut(_changes(judgement, outcomes), len(plan.changes))
+    held = " (held)" if Direction.ADDITIONS in judgement.held else ""
+    verb = "adopted: this existing account is ours from now on"
+    yield from _cut(
+        (Text(f"  = {a.login} ({a.user}) {verb}{held}", style="cyan") for a in plan.adopted), len(plan.adopted)
+    )
+    yield from _cut(_notices(plan.withheld, "withheld", "magenta"), len(plan.withheld))
+    yield from _cut(_notices(plan.waiting, "waiting", "blue"), len(plan.waiting))
+    yield from _cut(_notices(plan.conflicts, "conflict", "bold yellow"), len(plan.conflicts))
+    yield from _cut(
+        (Text(f"  ? {n.member}: {n.reason}", style="yellow") for n in plan.unresolved), len(plan.unresolved)
+    )
+    yield from _cut((Text(f"  ? {dn}: listed, but there is no such entry") for dn in plan.dangling), len(plan.dangling))
+    yield from _cut(_notices(plan.drift, "drift", "dim"), len(plan.drift))
+    for objection in judgement.objections:
+        yield Text(f"  HELD {objection.message} -c {config}", style="bold red")
+    if judgement.approved:
+        yield Text(f"  released by the approval of {judgement.approved}", style="green")
+
+
+def _changes(judgement: Judgement, outcomes: dict[object, Outcome]) -> Iterator[Text]:
+    for one in judgement.plan.changes:
+        told = as_document(judgement, one, outcomes)
+        sign, colour = SIGNS[one.op]
+        line = Text(f"  {sign} {one.login or 'user'} ({one.user}) ", style=colour)
+        done = {"planned": one.op.value, "applied": f"{one.op.value}d", "held": f"{one.op.value} held"}
+        line.append(done.get(told["result"], f"{one.op.value} FAILED: {told['error']}"), style="bold")
+        if one.op is Op.UPDATE:
+            line.append(": " + ", ".join(f"{name} {old} → {new}" for name, (old, new) in told["fields"].items()))
+        elif one.op is Op.DELETE:
+            line.append(f": {one.reason}")
+        elif one.path:
+            line.append(f": {one.dn} by {' > '.join(one.path)}")
+        yield line
+
+
+def _notices(notices: Iterable[Notice], kind: str, style: str) -> Iterator[Text]:
+    for notice in notices:
+        who = f"{notice.login or 'user'} ({notice.user})" if notice.user is not None else notice.member
+        what = f"{notice.op} " if notice.op else ""
+        yield Text(f"  ! {who} {what}{kind}: {notice.reason}", style=style)
+
+
+def _cut(lines: Iterator[Text], count: int) -> Iterator[Text]:
+    for number, line in enumerate(lines):
+        if number == SHOWN:
+            yield Text(f"  … and {count - SHOWN} more (--output json has all)", style="dim")
+            return
+        yield line
+
+
+def _head(judgement: Judgement) -> Text:
+    plan = judgement.plan
+    line = Text(plan.mailbox.address, style="bold")
+    line.append(f"  context {plan.mailbox.context}: ", style="dim")
+    line.append(f"{plan.desired} desired, {plan.observed} stored, {plan.claimed} ours", style="dim")
+    return line
+
+
+def _orphaned(orphan: Orphan, config: str) -> str:
+    since = f" since {orphan.since:%F %T} UTC" if orphan.since else ""
+    return (
+        f"{orphan.address} (context {orphan.context}) is not configured{since}: {orphan.claimed} accounts stay. "
+        f"Delete them: syncd retire {orphan.address} -c {config}. "
+        f"Let go of them: syncd release {orphan.address} -c {config}"
+    )
+
+
+def _summary(report: Report) -> Text:
+    counts = summary(report)
+    words = {"create": "created", "update": "updated", "delete": "deleted"} if report.applied else {}
+    parts = [
+        f"{count} {words.get(name, name if name != 'create' else 'to create')}"
+        for name, count in counts.items()
+        if count
+    ]
+    if not report.applied:
+        parts = [part.replace(" update", " to update").replace(" delete", " to delete") for part in parts]
+    busy = any(count for name, count in counts.items() if name != "unchanged")
+    return Text(", ".join(parts) if busy else f"in step: {counts['unchanged']} unchanged", style="bold")
+
+
+def _many(count: int, one: str, more: str | None = None) -> str:
+    return f"{count} {one if count == 1 else more or one + 's'}"
+
+
+def _say(console: Console, line: Text) -> None:
+    console.print(line, soft_wrap=True, highlight=False)

@@ -1,0 +1,76 @@
+"""Whether the world read now continues the one read last time.
+
+Keeps rule 7 (another directory server, or one whose change counter went back, makes removals wait for a second complete
+read) and settles what a run that died left open in the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from syncd.core.model import Observed
+
+
+def wait_reason(last: tuple[str, str | None] | None, server: str, counter: str | None) -> str | None:
+    """Say why removals wait for another complete read; None = they do not.
+
+    Args:
+        last: server and change counter of the last complete read; None when there was none.
+        server: URL of the server read now.
+        counter: its change counter now: contextCSN values, blank-separated, one for each replica id.
+    """
+    if last is None or not server:
+        return None
+    if server != last[0]:
+        return f"read from {server}, the last complete read was from {last[0]}; waits for a second complete read"
+    if last[1] and counter and _went_back(last[1], counter):
+        return f"the change counter of {server} went back; waits for a second complete read"
+    return None
+
+
+def _went_back(before: str, now: str) -> bool:
+    """Compare contextCSN values (`time#count#replica#mod`, RFC draft-chu-ldap-csn) replica by replica."""
+    old, new = _by_replica(before), _by_replica(now)
+    return any(replica not in new or new[replica] < stamp for replica, stamp in old.items())
+
+
+def _by_replica(counter: str) -> dict[str, str]:
+    stamps: dict[str, str] = {}
+    for value in counter.split():
+        parts = value.split("#")
+        replica = parts[2] if len(parts) == 4 else ""
+        stamps[replica] = max(stamps.get(replica, ""), value)
+    return stamps
+
+
+def settle(
+    op: str, account: int, new: Mapping[str, object] | None, stored: Iterable[Observed]
+) -> Literal["applied", "abandoned"]:
+    """Decide what became of a change whose run died between writing it and noting it.
+
+    | change | stored now                          | became    |
+    |--------|-------------------------------------|-----------|
+    | create | the account id that was reserved    | applied   |
+    | create | not that id                         | abandoned |
+    | delete | not that id any more                | applied   |
+    | delete | still that id                       | abandoned |
+    | update | that id, with all of the new values | applied   |
+    | update | anything else                       | abandoned |
+
+    Args:
+        op: create, update or delete.
+        account: the account's id.
+        new: the new values by field name, for an update.
+        stored: the user's accounts at this address.
+    """
+    found = next((seen for seen in stored if seen.id == account and seen.secondary), None)
+    if op == "delete":
+        return "applied" if found is None else "abandoned"
+    if found is None:
+        return "abandoned"
+    if op == "update":
+        values = ((name, value) for name, value in (new or {}).items() if name != "password")
+        right = all(getattr(found.fields, name, None) == value for name, value in values)
+        return "applied" if right else "abandoned"
+    return "applied"

@@ -1,0 +1,272 @@
+"""When to run: the schedule, the signals, readiness, and what systemd is told.
+
+Runs happen in APScheduler's one worker thread, so that this thread can always answer signals. It feeds the watchdog
+while idle, and during a run only when the run showed progress since: a run that hangs is ended by systemd. Here is the
+program's one `except Exception`: a run that fails is told and tried again at the next time, whatever it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+
+import structlog
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from syncd.core.verdict import result_of, summary
+from syncd.errors import ConfigurationError, SyncdError
+from syncd.ledger.lease import Lease
+from syncd.notify import Systemd
+from syncd.settings.loading import Settings, load
+from syncd.telemetry.http import Endpoints
+from syncd.telemetry.metrics import Metrics
+from syncd.wiring import assemble, open_ledger
+
+STOP_WITHIN = 8.0
+"""Seconds a run in progress gets to finish its batch after SIGTERM; the whole stop takes less than 10."""
+BEAT = 5.0
+"""Seconds between two looks of the waiting loop; the watchdog is fed at least as often."""
+_log = structlog.get_logger()
+
+
+class Daemon:
+    """Run again and again until told to stop."""
+
+    def __init__(self, config: Path, *, debug: bool = False) -> None:
+        self._config = config
+        self._debug = debug
+        self._systemd = Systemd()
+        self._metrics = Metrics()
+        self._stopping = False
+        self._reload = False
+        self._now = False
+        self._again = False
+        self._running = threading.Lock()
+        self._woken, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._progress = 0
+        self._fed = -1
+        self._ended: datetime | None = None
+        self._allowed: datetime | None = None
+
+    def run(self) -> int:
+        """Run until SIGTERM or SIGINT; give the exit status.
+
+        Raises:
+            SyncdError: it could not be started (configuration, ledger, port, another daemon).
+        """
+        settings = load(self._config)
+        with ExitStack() as stack:
+            ledger = open_ledger(settings, argv=("syncd", "run", "-c", str(self._config)))
+            stack.callback(ledger.close)
+            self._instance = assemble(settings, ledger)
+            stack.callback(self._disconnect)
+            holder = f"syncd run, pid {os.getpid()} on {socket.gethostname()}"
+            lease = stack.enter_context(ledger.lease("daemon", holder, wait=0.0))
+            if settings.http.listen is not None:
+                address = (settings.http.listen.host, settings.http.listen.port)
+                stack.enter_context(Endpoints(address, self._metrics, self.ready))
+            stack.enter_context(_Signals({
+                signal.SIGTERM: self._on_stop,
+                signal.SIGINT: self._on_stop,
+                signal.SIGHUP: self._on_reload,
+                signal.SIGUSR1: self._on_now,
+            }))  # fmt: skip
+            self._metrics.reloaded(True, _now())
+            for warning in settings.warnings:
+                _log.warning("configuration.warning", warning=warning)
+            self._scheduler = BackgroundScheduler(executors={"default": ThreadPoolExecutor(1)}, timezone=UTC)
+            self._scheduler.add_listener(self._on_overlap, EVENT_JOB_MAX_INSTANCES)
+            self._schedule(settings, at=_now())
+            self._scheduler.start()
+            self._systemd.ready("started; the first run is on its way")
+            mailboxes = len(self._instance.mailboxes)
+            _log.info("daemon.started", config=str(self._config), mailboxes=mailboxes, pid=os.getpid())
+            self._wait(lease)
+            return self._end()
+
+    def ready(self) -> tuple[bool, str]:
+        """Say whether the configuration is loaded and the last run is not older than allowed."""
+        if self._ended is None or self._allowed is None:
+            return False, "the first run has not ended yet"
+        if _now() > self._allowed:
+            return False, f"the last run that did not fail ended at {self._ended:%F %T} UTC, longer ago than allowed"
+        return True, f"last run ended at {self._ended:%F %T} UTC"
+
+    # ------------------------------------------------------------------ the waiting loop
+
+    def _wait(self, lease: Lease) -> None:
+        pause = min(BEAT, self._systemd.watchdog / 3) if self._systemd.watchdog else BEAT
+        while not self._stopping:
+            if select.select([self._woken], [], [], pause)[0]:
+                os.read(self._woken, 4096)
+            self._beat(lease)
+            if self._reload and not self._running.locked():
+                self._reload = False
+                self._load_again()
+            if self._now:
+                self._now = False
+                self._run_now()
+
+    def _beat(self, lease: Lease) -> None:
+        lease.renew()
+        if not self._running.locked() or self._progress != self._fed:
+            self._fed = self._progress
+            self._systemd.feed()
+
+    def _end(self) -> int:
+        self._systemd.stopping("finishing the batch in hand")
+        _log.info("daemon.stopping")
+        self._scheduler.shutdown(wait=False)
+        if self._running.acquire(timeout=STOP_WITHIN):
+            self._running.release()
+            _log.info("daemon.stopped")
+            return 0
+        # The batch is abandoned: its transaction is rolled back by the server, the next run looks what became of it.
+        _log.warning("daemon.abandoned", hint="the batch in hand did not end in time; the next run goes on from there")
+        os._exit(0)
+
+    def _disconnect(self) -> None:
+        self._instance.close()
+
+    # ------------------------------------------------------------------ runs
+
+    def _schedule(self, settings: Settings, *, at: datetime | None) -> None:
+        trigger = _trigger(settings)
+        when = at or trigger.get_next_fire_time(None, _now())
+        self._scheduler.add_job(
+            self._once, trigger, id="run", replace_existing=True, max_instances=1, coalesce=True,
+            misfire_grace_time=None, next_run_time=when,
+        )  # fmt: skip
+        self._trigger = trigger
+        if settings.schedule.every is not None:
+            self._metrics.scheduled(settings.schedule.every)
+
+    def _run_now(self) -> None:
+        if self._running.locked():
+            self._again = True  # SIGUSR1 during a run: one more run follows it
+        else:
+            self._scheduler.modify_job("run", next_run_time=_now())
+
+    def _once(self) -> None:
+        with self._running:
+            self._moved()
+            started = _now()
+            self._metrics.attempt(started)
+            self._systemd.status("running")
+            try:
+                report = self._instance.reconciler.run(command="run", stop=lambda: self._stopping, beat=self._moved)
+            except SyncdError as error:
+                self._failed(str(error))
+            except Exception as error:  # noqa: BLE001 - a daemon must survive what nobody thought of
+                self._failed(f"unexpected {type(error).__name__}: {error}", unexpected=True)
+            else:
+                self._metrics.publish(report)
+                self._succeeded(report.finished)
+                told = ", ".join(f"{count} {name}" for name, count in summary(report).items() if count)
+                self._systemd.status(f"last run at {report.finished:%H:%M:%S} UTC: {result_of(report).value}; {told}")
+        if self._again and not self._stopping:
+            self._again = False
+            self._scheduler.modify_job("run", next_run_time=_now())
+        self._wake()
+
+    def _moved(self) -> None:
+        self._progress += 1
+
+    def _succeeded(self, finished: datetime) -> None:
+        """Remember the end of a run; the next may miss its time twice before we are not ready any more."""
+        self._ended = finished
+        fire = finished
+        for _ in range(3):
+            fire = self._trigger.get_next_fire_time(fire, fire + timedelta(microseconds=1)) or fire
+        self._allowed = fire + timedelta(seconds=60)
+
+    def _failed(self, text: str, *, unexpected: bool = False) -> None:
+        self._metrics.failed(_now())
+        _log.error("run.failed", error=text, exc_info=unexpected and self._debug)
+        self._systemd.status(f"the last run failed: {text}")
+
+    def _on_overlap(self, _event: JobEvent) -> None:
+        _log.warning("run.skipped", reason="the run before is still at work")
+
+    # ------------------------------------------------------------------ signals
+
+    def _load_again(self) -> None:
+        self._systemd.reloading()
+        try:
+            settings = load(self._config)
+            if settings.ledger != self._instance.settings.ledger or settings.http != self._instance.settings.http:
+                text = f"{self._config}: ledger and http change only with a restart"
+                raise ConfigurationError((text,))
+            instance = assemble(settings, self._instance.ledger)
+        except SyncdError as error:
+            self._metrics.reloaded(False, _now())
+            problems = list(error.problems) if isinstance(error, ConfigurationError) else [str(error)]
+            _log.error("configuration.refused", problems=problems, kept="the old configuration stays")
+            self._systemd.ready(f"reload refused, the old configuration stays: {problems[0]}")
+            return
+        old, self._instance = self._instance, instance
+        old.close()
+        self._schedule(settings, at=_now())
+        self._metrics.reloaded(True, _now())
+        _log.info("configuration.reloaded", mailboxes=len(instance.mailboxes))
+        self._systemd.ready("configuration reloaded")
+
+    def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+        self._wake()
+
+    def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
+        self._reload = True
+        self._wake()
+
+    def _on_now(self, _number: int, _frame: FrameType | None) -> None:
+        self._now = True
+        self._wake()
+
+    def _wake(self) -> None:
+        """Wake the waiting loop, by a pipe: a signal's answer must not take a lock that this thread may hold."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._waker, b"!")
+
+
+class _Signals:
+    """Answer signals while the daemon runs; give them back afterwards."""
+
+    def __init__(self, answers: dict[signal.Signals, Callable[[int, FrameType | None], None]]) -> None:
+        self._answers = answers
+
+    def __enter__(self) -> None:
+        self._before = {number: signal.signal(number, answer) for number, answer in self._answers.items()}
+
+    def __exit__(self, *_: object) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+
+def _trigger(settings: Settings) -> BaseTrigger:
+    schedule = settings.schedule
+    jitter = round(schedule.jitter) or None
+    if schedule.cron is not None:
+        trigger = CronTrigger.from_crontab(schedule.cron)  # in local time, as crontab(5) has it
+        trigger.jitter = jitter
+        return trigger
+    return IntervalTrigger(seconds=round(schedule.every or 300), jitter=jitter, timezone=UTC)
+
+
+def _now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)

@@ -1,0 +1,410 @@
+"""One run, top to bottom: gather, decide, let the guard object, apply, record.
+
+Planning is the same code, stopped earlier: `plan` writes nothing anywhere. Keeps rules 5, 7 and 9: the directory is
+read first and whole, no transaction is open while it answers, and one run at a time writes (a lease in the ledger, a
+named lock in the Open-Xchange database).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent import futures
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from syncd.apply import Progress, Writer
+from syncd.core import continuity
+from syncd.core.desire import Desired, desire
+from syncd.core.guard import judge
+from syncd.core.model import (
+    Claim,
+    Direction,
+    DirectoryRead,
+    Judgement,
+    Mailbox,
+    MailboxPlan,
+    MailboxRef,
+    Observation,
+    Observed,
+    Orphan,
+    Outcome,
+    Report,
+    Source,
+    Users,
+)
+from syncd.core.plan import plan
+from syncd.core.verdict import released, result_of, summary
+from syncd.directory.directory import Directory
+from syncd.errors import StoreRefused
+from syncd.ledger.ledger import Ledger
+from syncd.ledger.values import Cursor
+from syncd.openxchange.base import AccountStore
+
+WINDOW = timedelta(hours=24)
+"""What the limits count over."""
+RENEWAL = 10.0
+"""Seconds between renewals of the lease while the directory is read."""
+_log = structlog.get_logger()
+Claims = Mapping[MailboxRef, Mapping[int, Claim]]
+Counts = Mapping[tuple[MailboxRef, str], int]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """The three sets, gathered, and what the ledger remembers beside them."""
+
+    read: DirectoryRead
+    observation: Observation
+    claims: Claims
+    counts: Counts
+    cursor: Cursor | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Reconciler:
+    """Compare and reconcile the mailboxes of one configuration."""
+
+    mailboxes: Sequence[Mailbox]
+    directory: Directory
+    store: AccountStore
+    ledger: Ledger
+    removals_per_run: int = 500
+    clock: Callable[[], datetime] = _now
+    monotonic: Callable[[], float] = time.perf_counter
+    _phases: dict[str, float] = field(default_factory=dict)
+
+    def plan(self, only: Collection[MailboxRef] = ()) -> Report:
+        """Compute what a run would do; write nothing, neither to Open-Xchange nor to the ledger.
+
+        Args:
+            only: the mailboxes asked for; empty = all.
+
+        Raises:
+            StoreError, LedgerError: a system could not be read. The directory never raises: what it could not read is
+                in the report as incomplete.
+        """
+        started, mailboxes = self._begin(only)
+        facts = self._gather(mailboxes)
+        judgements = self._judge(mailboxes, facts, self.ledger.approvals())
+        return self._report(started, judgements, facts, partial=bool(only))
+
+    def run(
+        self,
+        only: Collection[MailboxRef] = (),
+        *,
+        command: str = "sync",
+        approve: Mapping[MailboxRef, frozenset[str]] | None = None,
+        wait: float = 60.0,
+        progress: Progress = lambda _done, _all: None,
+        beat: Callable[[], None] = lambda: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Report:
+        """Plan, guard, apply and record.
+
+        Args:
+            only: the mailboxes asked for; empty = all.
+            command: what the ledger notes as the reason of the run.
+            approve: digests approved for this run only, beside those in the ledger.
+            wait: seconds to wait for a run in progress.
+            progress: called with (changes done, changes in all).
+            beat: called whenever the run moves on, reading or writing; a run that hangs does not call it.
+            stop: asked between batches; true ends the run after the batch in hand.
+
+        Raises:
+            LedgerBusy, StoreBusy: another run, or another installation, is at work.
+            StoreError, LedgerError: a system could not be read or written.
+        """
+        holder = f"syncd {command}, pid {os.getpid()} on {socket.gethostname()}"
+        with self.ledger.lease("run", holder, wait=wait) as lease, self.store.exclusive():
+
+            def told(done: int, everything: int) -> None:
+                lease.renew()
+                beat()
+                progress(done, everything)
+
+            started, mailboxes = self._begin(only)
+            run = uuid.uuid4().hex
+            self.ledger.begin(run, command, started)
+            self.ledger.register([(mailbox.ref, mailbox.address) for mailbox in self.mailboxes])
+            facts = self._gather(mailboxes, lease.renew, beat)
+            self._settle(mailboxes, facts)
+            approvals = _merged(self.ledger.approvals(), approve or {})
+            judgements = self._judge(mailboxes, facts, approvals)
+            writer = Writer(store=self.store, ledger=self.ledger, run=run, clock=self.clock, progress=told, stop=stop)
+            with self._phase("apply"):
+                writable, refused, refusals = self._writable(judgements)
+                outcomes = (*refused, *writer.apply(writable))
+            report = self._report(
+                started,
+                judgements,
+                facts,
+                run=run,
+                outcomes=outcomes,
+                errors=(*refusals, *writer.errors),
+                partial=bool(only),
+                applied=True,
+            )
+            with self._phase("record"):
+                self._record(report, facts)
+            report = replace(report, finished=self.clock(), phases=dict(self._phases))
+        _tell(report)
+        return report
+
+    # ------------------------------------------------------------------ gather
+
+    def _begin(self, only: Collection[MailboxRef]) -> tuple[datetime, list[Mailbox]]:
+        self._phases.clear()
+        return self.clock(), [mailbox for mailbox in self.mailboxes if not only or mailbox.ref in only]
+
+    def _gather(
+        self,
+        mailboxes: Sequence[Mailbox],
+        renew: Callable[[], None] = lambda: None,
+        beat: Callable[[], None] = lambda: None,
+    ) -> Facts:
+        """Read the directory in one thread, and what is owned and stored in this one."""
+        sources = list(dict.fromkeys(s for mailbox in mailboxes for s in (*mailbox.sources, *mailbox.exclude)))
+        with futures.ThreadPoolExecutor(1, thread_name_prefix="directory") as pool:
+            reading = pool.submit(self._read, sources, beat)
+            with self._phase("ledger"):
+                claims = self.ledger.claims()
+                counts, cursor = self.ledger.counts(), self.ledger.cursor()
+            with self._phase("observe"):
+                seals = {
+                    (ref.context, user, claim.account): claim.seal
+                    for ref, owned in claims.items()
+                    for user, claim in owned.items()
+                    if claim.seal is not None
+                }
+                observation = self.store.observe(mailboxes, seals)
+            beat()
+            while futures.wait([reading], timeout=RENEWAL).not_done:
+                renew()
+            read = reading.result()
+            renew()
+        return Facts(read=read, observation=observation, claims=claims, counts=counts, cursor=cursor)
+
+    def _read(self, sources: Sequence[Source], beat: Callable[[], None]) -> DirectoryRead:
+        with self._phase("directory"):
+            return self.directory.read(sources, progress=lambda _entries: beat())
+
+    def _users(self, context: int, mailboxes: Sequence[Mailbox], facts: Facts) -> Users:
+        """Look up every login that a member of these mailboxes has, in one question."""
+        sources = {source for mailbox in mailboxes for source in (*mailbox.sources, *mailbox.exclude)}
+        logins = {
+            login
+            for source in sources
+            for member in facts.read.reads[source].members.values()
+            for login in member.logins
+        }
+        return self.store.users(context, logins, ())
+
+    def _settle(self, mailboxes: Sequence[Mailbox], facts: Facts) -> None:
+        """Find out what became of the changes of runs that died."""
+        asked = {mailbox.ref for mailbox in mailboxes}
+        open_entries = self.ledger.unsettled()
+        if not open_entries:
+            return
+        stored: dict[tuple[MailboxRef, int], list[Observed]] = defaultdict(list)
+        for ref, accounts in facts.observation.accounts.items():
+            for account in accounts:
+                stored[ref, account.user].append(account)
+        became = {
+            entry.seq: continuity.settle(entry.op, entry.account or 0, entry.new, stored[entry.mailbox, entry.user])
+            for entry in open_entries
+            if entry.mailbox in asked
+        }
+        self.ledger.settle(became)
+        _log.warning("run.settled", applied=sum(result == "applied" for result in became.values()), entries=len(became))
+
+    # ------------------------------------------------------------------ decide
+
+    def _judge(
+        self, mailboxes: Sequence[Mailbox], facts: Facts, approvals: Mapping[MailboxRef, frozenset[str]]
+    ) -> tuple[Judgement, ...]:
+        plans: dict[MailboxRef, MailboxPlan] = {}
+        by_context: dict[int, list[Mailbox]] = defaultdict(list)
+        for mailbox in mailboxes:
+            by_context[mailbox.context].append(mailbox)
+        last = (facts.cursor.server, facts.cursor.counter) if facts.cursor else None
+        wait = continuity.wait_reason(last, facts.read.server, facts.read.counter)
+        existing = 0
+        for context, members in by_context.items():
+            with self._phase("users"):
+                users = self._users(context, members, facts)
+            existing += users.exists
+            with self._phase("plan"):
+                desired = [desire(mailbox, facts.read.reads, users, facts.counts) for mailbox in members]
+            with self._phase("users"):
+                users = self._with_leavers(users, desired, facts)
+            with self._phase("plan"):
+                for one in desired:
+                    ref = one.mailbox.ref
+                    stored = facts.observation.accounts.get(ref, ())
+                    owned = facts.claims.get(ref, {})
+                    plans[ref] = plan(one, stored, owned, users, facts.observation.primaries, wait=wait)
+        if plans and not existing and any(facts.claims.values()):
+            raise StoreRefused(
+                "none of the configured contexts has a user in this database",
+                hint="is openxchange.database.url the right one? Nothing was changed and no claim was given up",
+            )
+        with self._phase("plan"):
+            windows = self.ledger.windows(self.clock() - WINDOW)
+            return judge([plans[mailbox.ref] for mailbox in mailboxes], windows, approvals, self.removals_per_run)
+
+    def _with_leavers(self, users: Users, desired: Sequence[Desired], facts: Facts) -> Users:
+        """Look up the users who have a claim or an account but should not have one, to know whether they exist."""
+        asked: set[int] = set()
+        for one in desired:
+            ref = one.mailbox.ref
+            asked |= facts.claims.get(ref, {}).keys() - one.accounts.keys()
+            if one.mailbox.extra == "remove":
+                asked |= {account.user for account in facts.observation.accounts.get(ref, ())} - one.accounts.keys()
+        if not asked:
+            return users
+        found = self.store.users(users.context, (), asked)
+        return replace(users, ids=found.ids, logins={**found.logins, **users.logins})
+
+    def _writable(self, judgements: Sequence[Judgement]) -> tuple[list[Judgement], list[Outcome], list[str]]:
+        """Part the mailboxes of contexts where nothing may be written now from the others; say why."""
+        contexts = {j.plan.mailbox.context for j in judgements if j.plan.changes}
+        reasons = self.store.refusals(contexts) if contexts else {}
+        refused = [
+            Outcome(change=change, result="failed", account=change.account, error=reasons[change.context])
+            for judgement in judgements
+            if judgement.plan.mailbox.context in reasons
+            for change in released(judgement)
+        ]
+        lines = [f"context {context}: {reason}" for context, reason in sorted(reasons.items())]
+        return [j for j in judgements if j.plan.mailbox.context not in reasons], refused, lines
+
+    # ------------------------------------------------------------------ record
+
+    def _report(
+        self,
+        started: datetime,
+        judgements: tuple[Judgement, ...],
+        facts: Facts,
+        *,
+        partial: bool,
+        run: str = "",
+        outcomes: tuple[Outcome, ...] = (),
+        errors: tuple[str, ...] = (),
+        applied: bool = False,
+    ) -> Report:
+        orphans: tuple[Orphan, ...] = self.ledger.orphans([mailbox.ref for mailbox in self.mailboxes])
+        return Report(
+            run=run or uuid.uuid4().hex,
+            started=started,
+            finished=self.clock(),
+            judgements=judgements,
+            outcomes=outcomes,
+            applied=applied,
+            orphans=orphans,
+            errors=errors,
+            server=facts.read.server,
+            phases=dict(self._phases),
+            partial=partial,
+            ages=self._ages(judgements, started),
+        )
+
+    def _ages(self, judgements: Sequence[Judgement], now: datetime) -> dict[tuple[str, MailboxRef], datetime]:
+        known = self.ledger.sightings()
+        return {
+            at: min(known.get(at, {}).get(key, now) for key in keys)
+            for at, keys in _sightings(judgements).items()
+            if keys
+        }
+
+    def _record(self, report: Report, facts: Facts) -> None:
+        self.ledger.finish(
+            report,
+            counts=_counted(report.judgements, facts),
+            cursor=_cursor(facts),
+            sightings=_sightings(report.judgements),
+        )
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        start = self.monotonic()
+        try:
+            yield
+        finally:
+            self._phases[name] = self._phases.get(name, 0.0) + self.monotonic() - start
+
+
+def _merged(
+    stored: Mapping[MailboxRef, frozenset[str]], given: Mapping[MailboxRef, frozenset[str]]
+) -> dict[MailboxRef, frozenset[str]]:
+    nothing: frozenset[str] = frozenset()
+    return {ref: stored.get(ref, nothing) | given.get(ref, nothing) for ref in {*stored, *given}}
+
+
+def _counted(judgements: Sequence[Judgement], facts: Facts) -> dict[tuple[MailboxRef, str], int]:
+    """Give how many members each source had, as the next run compares it.
+
+    A source that is suddenly empty keeps its old number as long as what follows from it is held: else the next run
+    would find nothing sudden about it.
+    """
+    counted: dict[tuple[MailboxRef, str], int] = {}
+    for judgement in judgements:
+        mailbox = judgement.plan.mailbox
+        held = {Direction.REMOVALS, Direction.ADDITIONS} & judgement.held or judgement.plan.waiting
+        for source in (*mailbox.sources, *mailbox.exclude):
+            read = facts.read.reads[source]
+            if read.complete and not (held and source in judgement.plan.emptied):
+                counted[mailbox.ref, str(source)] = len(read.members)
+    return counted
+
+
+def _cursor(facts: Facts) -> Cursor | None:
+    """Remember the server of this read; None = nothing was read completely, so the last one stands."""
+    if not facts.read.server or not any(read.complete for read in facts.read.reads.values()):
+        return None
+    last = (facts.cursor.server, facts.cursor.counter) if facts.cursor else None
+    certain = continuity.wait_reason(last, facts.read.server, facts.read.counter) is None
+    return Cursor(facts.read.server, facts.read.counter, certain)
+
+
+def _sightings(judgements: Sequence[Judgement]) -> dict[tuple[str, MailboxRef], frozenset[str]]:
+    """Give what stands open per mailbox, so that the ledger can tell since when."""
+    found: dict[tuple[str, MailboxRef], frozenset[str]] = {}
+    for judgement in judgements:
+        plan_, ref = judgement.plan, judgement.plan.mailbox.ref
+        found["withheld", ref] = frozenset(f"{notice.op} {notice.user}" for notice in plan_.withheld)
+        found["dangling", ref] = frozenset(plan_.dangling)
+        found["unresolved", ref] = frozenset(notice.member for notice in plan_.unresolved)
+        found["held", ref] = frozenset((judgement.held_digest,)) if judgement.held_digest else frozenset()
+    return found
+
+
+def _tell(report: Report) -> None:
+    for judgement in report.judgements:
+        for objection in judgement.objections:
+            _log.warning("plan.held", limit=objection.limit, digest=judgement.held_digest, message=objection.message)
+        if not judgement.plan.complete:
+            mailbox = judgement.plan.mailbox
+            reasons = list(judgement.plan.reasons)
+            _log.warning("read.incomplete", mailbox=mailbox.address, context=mailbox.context, reasons=reasons)
+    for error in report.errors:
+        _log.error("run.error", error=error)
+    _log.info(
+        "run.finished",
+        run=report.run,
+        result=result_of(report).value,
+        seconds=round((report.finished - report.started).total_seconds(), 3),
+        server=report.server,
+        **summary(report),
+    )

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Run the tests that need no server on the other supported interpreters, as far as they are present.
+set -eu
+found=
+for version in 3.12 3.13; do
+    for python in "python$version" "$HOME/.pyenv/versions/$version".*/bin/python3; do
+        path=$(command -v "$python" 2>/dev/null) || continue
+        "$path" -c "import sys; sys.exit(sys.version_info[:2] != tuple(map(int, '$version'.split('.'))))" 2>/dev/null || continue
+        venv=.venv-$version
+        if [ ! -e "$venv/.installed" ] || [ pyproject.toml -nt "$venv/.installed" ]; then
+            "$path" -m venv "$venv"
+            "$venv/bin/python" -m pip install --quiet --editable '.[test]' --constraint constraints.txt
+            touch "$venv/.installed"
+        fi
+        echo "== Python $version"
+        "$venv/bin/python" -m pytest -q -n 2 -m "not prometheus and not systemd" tests/core tests/settings tests/directory tests/cli
+        found="$found $version"
+        break
+    done
+done
+[ -n "$found" ] || echo "other interpreters: none of 3.12 and 3.13 is present"

@@ -1,0 +1,31 @@
+#!/bin/sh
+# Install the servers that the tests start, on Debian as root; elsewhere say what is missing.
+# No package may start a daemon: a policy-rc.d that forbids it stands for as long as apt works.
+set -eu
+PATH=$PATH:/usr/sbin:/sbin
+
+missing=
+need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
+need slapd slapd
+need ldapsearch ldap-utils
+need mariadbd mariadb-server
+need mariadb mariadb-client
+need promtool prometheus
+need openssl openssl
+need systemd-analyze systemd
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1 || [ "$(id -u)" -ne 0 ]; then
+    echo "tests: not installed:$missing; the tests that need them will be left out, and fail in CI" >&2
+    exit 0
+fi
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get -o DPkg::Lock::Timeout=300 update -qq
+# shellcheck disable=SC2086 # several packages
+apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $missing >/dev/null
