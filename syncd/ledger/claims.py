@@ -24,14 +24,14 @@ def load(work: Work) -> dict[MailboxRef, dict[int, Claim]]:
     refs = work.refs()
     found: dict[MailboxRef, dict[int, Claim]] = {}
     number, claims = None, {}
-    for row in work.rows(
+    new = tuple.__new__  # the constructor of a NamedTuple is a Python function: a third of the time for 100,000
+    for mailbox, user, account, held, member, dn, login, seal in work.stream(
         "SELECT mailbox, user, account, held, member, dn, login, seal FROM claims ORDER BY mailbox, user"
     ):
-        if row[0] != number:
-            number = row[0]
+        if mailbox != number:
+            number = mailbox
             claims = found[refs[number]] = {}
-        user = row[1]
-        claims[user] = Claim(user, row[2], row[3] == 1, row[4], row[5], row[6], row[7])
+        claims[user] = new(Claim, (user, account, held == 1, member, dn, login, seal))
     return found
 
 
@@ -107,8 +107,8 @@ def adopt(work: Work, run: str, at: datetime, ref: MailboxRef, adoptions: Sequen
     )
     work.many(
         "INSERT INTO journal (run, at, mailbox, user, login, account, op, path, result) "
-        "VALUES (?, ?, ?, ?, ?, ?, 'adopt', ?, 'applied')",
-        [(run, now, mailbox, a.user, a.login, a.account, path_json(a.path)) for a in adoptions],
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [(run, now, mailbox, a.user, a.login, a.account, "adopt", path_json(a.path), "applied") for a in adoptions],
     )
 
 

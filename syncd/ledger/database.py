@@ -133,7 +133,10 @@ class Work:
         return int(self.connection.exec_driver_sql(self._sql(sql), tuple(values)).rowcount)
 
     def many(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
-        """Execute a statement for every row; an INSERT becomes a few multi-row statements in MySQL."""
+        """Execute a statement for every row.
+
+        In MySQL an INSERT becomes a few multi-row statements, if nothing but marks stands in its VALUES (PyMySQL).
+        """
         if rows:
             self.connection.exec_driver_sql(self._sql(sql), list(rows))
 
@@ -143,6 +146,17 @@ class Work:
         try:
             cursor.execute(self._sql(sql), tuple(values))
             return list(cursor.fetchall())
+        finally:
+            cursor.close()
+
+    def stream(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        """Give the rows of a long query one by one, so that they are never all in memory; read it to the end."""
+        driver: Any = self.connection.connection
+        cursor = driver.cursor() if self.sqlite else driver.cursor(_unbuffered())
+        try:
+            cursor.execute(self._sql(sql))
+            while rows := cursor.fetchmany(1000):
+                yield from rows
         finally:
             cursor.close()
 
@@ -312,6 +326,12 @@ def _mysql(url: sa.URL, options: LedgerOptions) -> sa.Engine:
     return sa.create_engine(
         url.set(drivername="mysql+pymysql"), hide_parameters=True, connect_args=arguments, pool_pre_ping=True
     )
+
+
+def _unbuffered() -> type:
+    from pymysql.cursors import SSCursor  # noqa: PLC0415 - not needed where the ledger is SQLite
+
+    return SSCursor
 
 
 def _context(options: LedgerOptions) -> ssl.SSLContext:

@@ -15,6 +15,7 @@ Statements go by batch, never by account (except failures): 1,000 accounts are a
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -26,7 +27,8 @@ from syncd.ledger.times import stamp
 from syncd.ledger.values import Intent, Rows, Unsettled
 
 _CLAIM = ("account", "held", "member", "dn", "login", "since", "seal")
-_APPLIED = "SELECT mailbox, user FROM journal WHERE batch = ? AND op = ? AND result = ?"
+# without statistics SQLite would take the index on results, most of which are the same; a plus keeps it from that
+_APPLIED = "SELECT mailbox, user FROM journal WHERE batch = ? AND +op = ? AND +result = ?"
 
 
 def intend(work: Work, run: str, batch: str, at: datetime, intents: Sequence[Intent]) -> None:
@@ -62,17 +64,19 @@ def intend(work: Work, run: str, batch: str, at: datetime, intents: Sequence[Int
     )
     work.many(
         "INSERT INTO journal (run, batch, at, mailbox, user, login, account, op, path, old, new, result) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [_row(run, batch, now, numbers[intent.ref], intent, texts) for intent in intents],
     )
+    work.upsert("texts", ("digest",), ("body",), texts.shared())
 
 
 def _row(run: str, batch: str, now: int, mailbox: int, intent: Intent, texts: _Texts) -> tuple[object, ...]:
     change: Change = intent.change
     old = texts.rows(intent.old, change.old)
-    new = None if change.op is Op.DELETE else texts.rows(intent.new, change.new)
+    new = None if change.op is Op.DELETE else texts.digest(texts.rows(intent.new, change.new))
     path = texts.path(change.path)
-    return run, batch, now, mailbox, change.user, change.login, intent.account, change.op.value, path, old, new
+    user, login, op = change.user, change.login, change.op.value
+    return run, batch, now, mailbox, user, login, intent.account, op, path, old, new, "pending"
 
 
 def conclude(
@@ -89,10 +93,10 @@ def conclude(
             ("batch", "mailbox", "user"),
             ("result", "error"),
             [(batch, numbers[ref], user, "failed", storable(error)) for (ref, user), error in failed.items()],
-            where="t.result = 'pending'",
+            where="+t.result = 'pending'",
         )
         _with_claims(work, "delete", batch, Op.CREATE, "failed", "held = 0")
-    work.run("UPDATE journal SET result = 'applied' WHERE batch = ? AND result = 'pending'", (batch,))
+    work.run("UPDATE journal SET result = 'applied' WHERE batch = ? AND +result = 'pending'", (batch,))
     _with_claims(work, "hold", batch, Op.CREATE, "applied", "held = 0")
     _with_claims(work, "delete", batch, Op.DELETE, "applied", "1 = 1")
     work.update(
@@ -146,7 +150,8 @@ def unsettled(work: Work) -> tuple[Unsettled, ...]:
     return tuple(
         Unsettled(seq, run, refs[mailbox], user, account, Op(op), None if new is None else json.loads(new))
         for seq, run, mailbox, user, account, op, new in work.rows(
-            "SELECT seq, run, mailbox, user, account, op, new FROM journal WHERE result = 'pending' ORDER BY seq"
+            "SELECT j.seq, j.run, j.mailbox, j.user, j.account, j.op, t.body FROM journal j "
+            "LEFT JOIN texts t ON t.digest = j.new WHERE j.result = 'pending' ORDER BY j.seq"
         )
     )
 
@@ -169,8 +174,10 @@ class _Texts:
     def __init__(self) -> None:
         self._paths: dict[tuple[str, ...], str] = {}
         self._fields: dict[Fields, str] = {}
+        self._digests: dict[str, str] = {}
 
     def path(self, path: tuple[str, ...]) -> str:
+        """Give the path as JSON."""
         text = self._paths.get(path)
         if text is None:
             text = self._paths[path] = path_json(path)
@@ -188,6 +195,19 @@ class _Texts:
         if text is None:
             text = self._fields[fields] = _ENCODER.encode(fields._asdict())
         return text
+
+    def digest(self, text: str | None) -> str | None:
+        """Give the name under which a text will be found; None stays None."""
+        if text is None:
+            return None
+        digest = self._digests.get(text)
+        if digest is None:
+            digest = self._digests[text] = hashlib.sha256(text.encode()).hexdigest()
+        return digest
+
+    def shared(self) -> list[tuple[object, ...]]:
+        """Give digest and text of all that `digest` was asked for."""
+        return [(digest, text) for text, digest in self._digests.items()]
 
 
 def _plain(value: object) -> object:

@@ -85,13 +85,18 @@ def upgrade() -> None:
         sa.Column("op", sa.String(16), nullable=False),
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("old", LONG),
-        sa.Column("new", LONG),
+        sa.Column("new", sa.String(64)),
         sa.Column("result", sa.String(16), nullable=False),
         sa.Column("error", sa.Text()),
         sqlite_autoincrement=True,
     )
     op.create_index("journal_batch", "journal", ["batch"], if_not_exists=True)
     op.create_index("journal_result", "journal", ["result", "at"], if_not_exists=True)
+    _table(
+        "texts",
+        sa.Column("digest", sa.String(64), primary_key=True),
+        sa.Column("body", LONG, nullable=False),
+    )
     _table(
         "held_plans",
         sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
