@@ -150,5 +150,6 @@ class _Bridge(logging.Handler):
             keys = {"exc_info": record.exc_info} if record.exc_info else {}
             message = record.getMessage()
             structlog.get_logger().log(level, "library.message", logger=record.name, message=message, **keys)
-        except Exception:  # noqa: BLE001 - a log line that cannot be written must not end what it reports on
+        except (TypeError, ValueError, KeyError, OSError):
+            # arguments that do not fit the text, or a stream that is gone: neither may end what the line reports on
             self.handleError(record)
