@@ -152,7 +152,10 @@ def insert_rows(connection: Connection, table: TableClause, rows: Sequence[Mappi
         return
     names = list(rows[0])
     compiled = sa.insert(table).values({name: sa.bindparam(name) for name in names}).compile(dialect=connection.dialect)
-    order = compiled.positiontup or names
+    if compiled.positiontup is None:
+        connection.exec_driver_sql(str(compiled), [dict(row) for row in rows])
+        return
+    order = compiled.positiontup
     connection.exec_driver_sql(str(compiled), [tuple(row[name] for name in order) for row in rows])
 
 

@@ -8,7 +8,6 @@ whatever the values contain; a NULL has length -1.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,10 +19,8 @@ def packed(columns: Sequence[ColumnElement[Any]], *, sqlite: bool) -> ColumnElem
     lengths = [sa.func.coalesce(_length(column, sqlite), -1) for column in columns]
     values = [sa.func.coalesce(column, sa.literal_column("''")) for column in columns]
     if sqlite:
-        parts: list[ColumnElement[Any]] = []
-        for length in lengths:
-            parts += [length, sa.literal_column("','")]
-        return reduce(lambda left, right: left.op("||")(right), [*parts, *values])
+        template = "%s," * len(lengths) + "%s" * len(values)
+        return sa.func.printf(template, *lengths, *values)
     return sa.func.concat(sa.func.concat_ws(",", *lengths, ""), *values)
 
 

@@ -137,7 +137,11 @@ def _ddl(name: str, table: Mapping[str, Any], *, sqlite: bool) -> list[str]:
 
 
 def _column(column: Mapping[str, Any], *, sqlite: bool) -> str:
-    text = f'"{column["name"]}" {column["type"]}' if sqlite else f"`{column['name']}` {column['type']}"
+    text = (
+        f'"{column["name"]}" {column["type"].removesuffix(" unsigned")}'
+        if sqlite
+        else f"`{column['name']}` {column['type']}"
+    )
     if not sqlite and "collation" in column:
         text += f" CHARACTER SET {column['collation'].split('_')[0]} COLLATE {column['collation']}"
     text += "" if column.get("nullable") else " NOT NULL"

@@ -22,17 +22,9 @@ _FETCH = 2000
 
 
 def stream(connection: Connection, statement: Select[Any]) -> Iterator[tuple[Any, ...]]:
-    """Give the rows as the driver has them, without keeping all of them in memory.
-
-    SQLAlchemy's own row objects would cost a fifth more time on 100,000 rows.
-    """
-    result = connection.execution_options(stream_results=True).execute(statement)
-    cursor = result.cursor
-    try:
-        while rows := cursor.fetchmany(_FETCH):
-            yield from rows
-    finally:
-        result.close()
+    """Give the rows as they come, without keeping all of them in memory."""
+    options = {"stream_results": True, "max_row_buffer": _FETCH}
+    yield from connection.execute(statement, execution_options=options)
 
 
 def chunks(values: Collection[_T], size: int = FEW) -> Iterator[Sequence[_T]]:

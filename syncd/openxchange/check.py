@@ -1,0 +1,157 @@
+"""What `syncd check` verifies of the Open-Xchange database: reachable, protected, complete, writable, not locked.
+
+Nothing is changed: rights to write are tried by statements that match no row.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, TableClause
+
+from syncd.core.finding import Finding
+from syncd.errors import StoreBusy, StoreError, SyncdError
+from syncd.openxchange.connect import Database, StoreOptions
+from syncd.openxchange.gates import NamedLock, schema_lock
+from syncd.openxchange.tables import (
+    LOGIN,
+    MAIL,
+    MAIL_PROPERTIES,
+    REQUIRED,
+    SEQUENCE,
+    TRANSPORT,
+    TRANSPORT_PROPERTIES,
+    USER,
+    read_shape,
+)
+from syncd.openxchange.trouble import RowRefused
+
+_GRANTS = "the README lists the GRANTs that syncd needs"
+_WRITES: tuple[tuple[TableClause, str], ...] = (
+    *((table, "id") for table in (MAIL, TRANSPORT)),
+    *((table, "value") for table in (MAIL_PROPERTIES, TRANSPORT_PROPERTIES)),
+)
+
+
+def findings(
+    options: StoreOptions, contexts: Collection[int], *, now: Callable[[], float] = time.time
+) -> Iterator[Finding]:
+    """Check the database for the contexts; one finding for each thing looked at, good or bad."""
+    try:
+        database = Database(options)
+    except SyncdError as error:
+        yield Finding(ok=False, what="OX database", detail=str(error))
+        return
+    try:
+        yield from _findings(database, contexts, now)
+    finally:
+        database.engine.dispose()
+
+
+def _findings(database: Database, contexts: Collection[int], now: Callable[[], float]) -> Iterator[Finding]:
+    try:
+        with database.reading() as connection:
+            yield Finding(ok=True, what="OX database", detail=f"{database.where} answers: {_version(connection)}")
+            yield _tls(connection, database)
+            missing = read_shape(connection).missing()
+    except StoreError as error:
+        yield Finding(ok=False, what="OX database", detail=error.message, hint=error.hint or "")
+        return
+    if missing:
+        detail = f"missing, or hidden from this user: {', '.join(missing)}"
+        yield Finding(ok=False, what="OX tables", detail=detail, hint="Open-Xchange 7.10.6 or later, and " + _GRANTS)
+        return
+    yield Finding(ok=True, what="OX tables", detail=f"all {len(REQUIRED)} have the columns that syncd needs")
+    for check in (_schema_lock, _lock):
+        try:
+            yield check(database, now)
+        except StoreError as error:
+            yield Finding(ok=False, what="OX database", detail=error.message, hint=error.hint or "")
+    yield from _rights(database)
+    for context in contexts:
+        yield from _context(database, context)
+
+
+def _version(connection: Connection) -> str:
+    if connection.dialect.name == "sqlite":
+        return f"SQLite {connection.scalar(sa.func.sqlite_version())}"
+    return str(connection.scalar(sa.func.version()))
+
+
+def _tls(connection: Connection, database: Database) -> Finding:
+    if database.sqlite:
+        return Finding(ok=True, what="OX database TLS", detail="not needed, it is a file")
+    row = connection.exec_driver_sql("SHOW STATUS LIKE 'Ssl_cipher'").first()
+    cipher = row[1] if row else ""
+    if not cipher:
+        local = database.options.tls is None
+        why = "this machine itself" if local else "switched off in the configuration"
+        return Finding(ok=True, what="OX database TLS", detail=f"not used: {why}")
+    verified = database.options.tls is None or database.options.tls.verify
+    return Finding(ok=True, what="OX database TLS", detail=cipher if verified else f"{cipher}, server NOT verified")
+
+
+def _schema_lock(database: Database, now: Callable[[], float]) -> Finding:
+    with database.reading() as connection:
+        reason = schema_lock(connection, database, now)
+    hint = "wait until Open-Xchange has finished" if reason else ""
+    return Finding(ok=reason is None, what="OX schema update", detail=reason or "none is running", hint=hint)
+
+
+def _lock(database: Database, _: Callable[[], float]) -> Finding:
+    lock = NamedLock(database)
+    try:
+        with lock.hold():
+            return Finding(ok=True, what="OX named lock", detail=f"{lock.name} is free")
+    except StoreBusy as busy:
+        return Finding(ok=True, what="OX named lock", detail=f"held, a run is in progress: {busy.message}")
+
+
+def _rights(database: Database) -> Iterator[Finding]:
+    """Try every right by a statement that matches no row."""
+    never = sa.literal_column("1") == 0
+    denied: list[str] = []
+
+    def attempt(right: str, table: TableClause, statement: sa.Executable) -> None:
+        try:
+            database.transact(lambda connection: connection.execute(statement).close())
+        except (StoreError, RowRefused):
+            denied.append(f"{right} on {table.name}")
+
+    for table in REQUIRED:
+        attempt("SELECT", table, sa.select(*table.columns).where(never))
+    attempt("UPDATE", SEQUENCE, sa.update(SEQUENCE).where(never).values(id=SEQUENCE.c.id))
+    for table, column in _WRITES:
+        nothing = sa.select(*table.columns).where(never)
+        attempt("INSERT", table, sa.insert(table).from_select([found.name for found in table.columns], nothing))
+        attempt("UPDATE", table, sa.update(table).where(never).values({column: table.c[column]}))
+        attempt("DELETE", table, sa.delete(table).where(never))
+    if denied:
+        yield Finding(ok=False, what="OX rights", detail=f"missing: {', '.join(denied)}", hint=_GRANTS)
+    else:
+        yield Finding(ok=True, what="OX rights", detail="syncd may read and write what it needs")
+
+
+def _context(database: Database, context: int) -> Iterator[Finding]:
+    what = f"OX context {context}"
+    try:
+        with database.reading() as connection:
+            here = USER.c.cid == context
+            users = connection.scalar(sa.select(sa.func.count()).where(here, USER.c.guestCreatedBy == 0))
+            logins = connection.scalar(sa.select(sa.func.count()).where(LOGIN.c.cid == context))
+            counter = connection.scalar(sa.select(SEQUENCE.c.id).where(SEQUENCE.c.cid == context))
+    except StoreError as error:
+        yield Finding(ok=False, what=what, detail=error.message, hint=error.hint or "")
+        return
+    if not users or not logins:
+        detail = f"{users} users and {logins} logins found"
+        yield Finding(ok=False, what=what, detail=detail, hint="is the context in this schema?")
+    else:
+        yield Finding(ok=True, what=what, detail=f"{users} users")
+    if counter is None:
+        detail = f"no row in {SEQUENCE.name}, accounts cannot get an id"
+        yield Finding(ok=False, what=what, detail=detail, hint="Open-Xchange writes it when it makes the context")
+    else:
+        yield Finding(ok=True, what=what, detail=f"account counter at {counter}")
