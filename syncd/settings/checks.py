@@ -24,6 +24,7 @@ def problems(document: Document) -> Iterator[Problem]:
     openxchange = _mapping(data.get("openxchange"))
     if openxchange.get("write_with") in {"soap", "clt"}:
         yield Problem(("openxchange", "write_with"), f"{openxchange['write_with']} is not available yet; write sql")
+    yield from _ledger(_mapping(data.get("ledger")), _mapping(openxchange.get("database")))
     obfuscated = openxchange.get("obfuscation") is not None
     for index, mapping in enumerate(_list(data.get("mappings"))):
         path: Path = ("mappings", index)
@@ -83,6 +84,24 @@ def _directory(directory: dict[str, Any]) -> Iterator[Problem]:
 def _schedule(schedule: dict[str, Any]) -> Iterator[Problem]:
     if schedule.get("every") is not None and schedule.get("cron") is not None:
         yield Problem(("schedule",), "give either every or cron, not both")
+
+
+def _ledger(ledger: dict[str, Any], database: dict[str, Any]) -> Iterator[Problem]:
+    places = [_place(holder.get("url")) for holder in (ledger, database)]
+    if places[0] is not None and places[0] == places[1]:
+        yield Problem(("ledger", "url"), "must be a database of its own, not that of Open-Xchange")
+
+
+def _place(url: object) -> tuple[str, int, str] | None:
+    """Give host, port and path of a database URL; None where it has none, which the models report."""
+    if not isinstance(url, str):
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 3306
+    except ValueError:
+        return None
+    return (parts.hostname or "", port, parts.path)
 
 
 def _source(source: dict[str, Any], path: Path) -> Iterator[Problem]:
