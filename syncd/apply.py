@@ -34,7 +34,6 @@ from syncd.openxchange.base import AccountStore, Creation, Deletion, Updating, W
 BATCH = 500
 """Accounts per transaction: far below the 15 seconds after which a waiting OX gives up (ox-behaviour 9.3)."""
 NO_PRIMARY = "the user has no primary account to copy the servers from"
-NOT_REACHED = "not reached: {}"
 
 Progress = Callable[[int, int], None]
 """Called with (changes done, changes in all) after every batch."""
@@ -54,6 +53,7 @@ class Writer:
     batch: int = BATCH
     errors: list[str] = field(default_factory=list)
     """Errors of systems met on the way, as lines for people."""
+    _lost: str | None = None
     _rows: dict[tuple[MailboxRef, Fields], str] = field(default_factory=dict)
 
     def apply(self, judgements: Sequence[Judgement]) -> tuple[Outcome, ...]:
@@ -65,18 +65,31 @@ class Writer:
         for judgement in judgements:
             self._note(judgement)
         todo = [change for judgement in judgements for change in released(judgement)]
-        refs = {(j.plan.mailbox.context, j.plan.mailbox.address): j.plan.mailbox for j in judgements}
+        mailboxes = {(j.plan.mailbox.context, j.plan.mailbox.address): j.plan.mailbox for j in judgements}
+        refused = self._refusals(todo)
         outcomes: list[Outcome] = []
         for context, op, changes in _batches(todo, self.batch):
-            if self.errors or self.stop():
-                reason = self.errors[-1] if self.errors else "the run was stopped"
-                outcomes += [_failed(change, NOT_REACHED.format(reason)) for change in changes]
+            reason = refused.get(context) or self._ended()
+            if reason is not None:
+                outcomes += [_failed(change, f"not done: {reason}") for change in changes]
                 continue
-            outcomes += self._batch(context, op, [(change, refs[context, change.mailbox]) for change in changes])
+            outcomes += self._batch(context, op, [(change, mailboxes[context, change.mailbox]) for change in changes])
             self.progress(len(outcomes), len(todo))
-        if self.stop() and any(outcome.error == NOT_REACHED.format("the run was stopped") for outcome in outcomes):
-            self.errors.append("the run was stopped before all changes were made; the next run goes on")
         return tuple(outcomes)
+
+    def _refusals(self, todo: Sequence[Change]) -> dict[int, str]:
+        """Ask where nothing may be written now: context → reason."""
+        contexts = {change.context for change in todo}
+        refused = dict(self.store.refusals(contexts)) if contexts else {}
+        self.errors += [f"context {context}: {reason}" for context, reason in sorted(refused.items())]
+        return refused
+
+    def _ended(self) -> str | None:
+        """Say why no further batch is begun; None = go on."""
+        if self._lost is None and self.stop():
+            self._lost = "the run was stopped before all changes were made; the next run goes on"
+            self.errors.append(self._lost)
+        return self._lost
 
     def _note(self, judgement: Judgement) -> None:
         """Write down in the ledger what needs no change in Open-Xchange."""
@@ -104,6 +117,7 @@ class Writer:
             else:
                 outcomes = self._delete(context, changes)
         except StoreError as error:
+            self._lost = error.message
             self.errors.append(str(error))
             text = f"not known to be done: {error.message}; the next run looks and goes on"
             outcomes = [_failed(change, text) for change, _ in changes]

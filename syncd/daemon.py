@@ -153,8 +153,7 @@ class Daemon:
             misfire_grace_time=None, next_run_time=when,
         )  # fmt: skip
         self._trigger = trigger
-        if settings.schedule.every is not None:
-            self._metrics.scheduled(settings.schedule.every)
+        self._metrics.scheduled(_longest_pause(trigger))
 
     def _run_now(self) -> None:
         if self._running.locked():
@@ -256,6 +255,19 @@ class _Signals:
     def __exit__(self, *_: object) -> None:
         for number, before in self._before.items():
             signal.signal(number, before)
+
+
+def _longest_pause(trigger: BaseTrigger) -> float:
+    """Give the longest time between two runs of the next thousand, in seconds, for alerts on a missing success."""
+    longest = 0.0
+    at = trigger.get_next_fire_time(None, _now())
+    for _ in range(1000):
+        following = trigger.get_next_fire_time(at, at + timedelta(microseconds=1)) if at else None
+        if at is None or following is None:
+            break
+        longest = max(longest, (following - at).total_seconds())
+        at = following
+    return longest
 
 
 def _trigger(settings: Settings) -> BaseTrigger:

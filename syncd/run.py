@@ -41,7 +41,7 @@ from syncd.core.model import (
     Users,
 )
 from syncd.core.plan import plan
-from syncd.core.verdict import released, result_of, summary
+from syncd.core.verdict import result_of, summary
 from syncd.directory.directory import Directory
 from syncd.errors import StoreRefused
 from syncd.ledger.ledger import Ledger
@@ -77,6 +77,9 @@ class Reconciler:
     """Compare and reconcile the mailboxes of one configuration."""
 
     mailboxes: Sequence[Mailbox]
+    """The mailboxes to reconcile."""
+    configured: Sequence[Mailbox]
+    """All that are configured: what is claimed and not among them is orphaned."""
     directory: Directory
     store: AccountStore
     ledger: Ledger
@@ -137,22 +140,21 @@ class Reconciler:
             started, mailboxes = self._begin(only)
             run = uuid.uuid4().hex
             self.ledger.begin(run, command, started)
-            self.ledger.register([(mailbox.ref, mailbox.address) for mailbox in self.mailboxes])
+            self.ledger.register([(mailbox.ref, mailbox.address) for mailbox in self.configured])
             facts = self._gather(mailboxes, lease.renew, beat)
             self._settle(mailboxes, facts)
             approvals = _merged(self.ledger.approvals(), approve or {})
             judgements = self._judge(mailboxes, facts, approvals)
             writer = Writer(store=self.store, ledger=self.ledger, run=run, clock=self.clock, progress=told, stop=stop)
             with self._phase("apply"):
-                writable, refused, refusals = self._writable(judgements)
-                outcomes = (*refused, *writer.apply(writable))
+                outcomes = writer.apply(judgements)
             report = self._report(
                 started,
                 judgements,
                 facts,
                 run=run,
                 outcomes=outcomes,
-                errors=(*refusals, *writer.errors),
+                errors=tuple(writer.errors),
                 partial=bool(only),
                 applied=True,
             )
@@ -197,6 +199,8 @@ class Reconciler:
         return Facts(read=read, observation=observation, claims=claims, counts=counts, cursor=cursor)
 
     def _read(self, sources: Sequence[Source], beat: Callable[[], None]) -> DirectoryRead:
+        if not sources:
+            return DirectoryRead(server="", counter=None, reads={})
         with self._phase("directory"):
             return self.directory.read(sources, progress=lambda _entries: beat())
 
@@ -277,19 +281,6 @@ class Reconciler:
         found = self.store.users(users.context, (), asked)
         return replace(users, ids=found.ids, logins={**found.logins, **users.logins})
 
-    def _writable(self, judgements: Sequence[Judgement]) -> tuple[list[Judgement], list[Outcome], list[str]]:
-        """Part the mailboxes of contexts where nothing may be written now from the others; say why."""
-        contexts = {j.plan.mailbox.context for j in judgements if j.plan.changes}
-        reasons = self.store.refusals(contexts) if contexts else {}
-        refused = [
-            Outcome(change=change, result="failed", account=change.account, error=reasons[change.context])
-            for judgement in judgements
-            if judgement.plan.mailbox.context in reasons
-            for change in released(judgement)
-        ]
-        lines = [f"context {context}: {reason}" for context, reason in sorted(reasons.items())]
-        return [j for j in judgements if j.plan.mailbox.context not in reasons], refused, lines
-
     # ------------------------------------------------------------------ record
 
     def _report(
@@ -304,7 +295,7 @@ class Reconciler:
         errors: tuple[str, ...] = (),
         applied: bool = False,
     ) -> Report:
-        orphans: tuple[Orphan, ...] = self.ledger.orphans([mailbox.ref for mailbox in self.mailboxes])
+        orphans: tuple[Orphan, ...] = self.ledger.orphans([mailbox.ref for mailbox in self.configured])
         return Report(
             run=run or uuid.uuid4().hex,
             started=started,
@@ -317,13 +308,15 @@ class Reconciler:
             server=facts.read.server,
             phases=dict(self._phases),
             partial=partial,
-            ages=self._ages(judgements, started),
+            since=self._since(judgements, started),
         )
 
-    def _ages(self, judgements: Sequence[Judgement], now: datetime) -> dict[tuple[str, MailboxRef], datetime]:
+    def _since(
+        self, judgements: Sequence[Judgement], now: datetime
+    ) -> dict[tuple[str, MailboxRef], dict[str, datetime]]:
         known = self.ledger.sightings()
         return {
-            at: min(known.get(at, {}).get(key, now) for key in keys)
+            at: {key: known.get(at, {}).get(key, now) for key in keys}
             for at, keys in _sightings(judgements).items()
             if keys
         }

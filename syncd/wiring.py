@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from syncd.core.address import collation_key
 from syncd.core.model import Account, Endpoint, Limits, Mailbox, Share
@@ -35,7 +36,7 @@ class Instance:
 
     def retiring(self, mailbox: Mailbox) -> Reconciler:
         """Give a reconciler that knows one mailbox, without any source: what it claims is not wanted any more."""
-        return _reconciler(self.settings, [mailbox], self.directory, self.store, self.ledger)
+        return replace(self.reconciler, mailboxes=[mailbox], removals_per_run=sys.maxsize)
 
     def close(self) -> None:
         """Close the connections to Open-Xchange; the ledger is whose opened it."""
@@ -82,19 +83,14 @@ def assemble(settings: Settings, ledger: Ledger) -> Instance:
         directory=directory,
         store=store,
         ledger=ledger,
-        reconciler=_reconciler(settings, mailboxes, directory, store, ledger),
-    )
-
-
-def _reconciler(
-    settings: Settings, mailboxes: Sequence[Mailbox], directory: Directory, store: AccountStore, ledger: Ledger
-) -> Reconciler:
-    return Reconciler(
-        mailboxes=mailboxes,
-        directory=directory,
-        store=store,
-        ledger=ledger,
-        removals_per_run=settings.limits.removals_per_run,
+        reconciler=Reconciler(
+            mailboxes=mailboxes,
+            configured=mailboxes,
+            directory=directory,
+            store=store,
+            ledger=ledger,
+            removals_per_run=settings.limits.removals_per_run,
+        ),
     )
 
 
@@ -168,8 +164,8 @@ def find(mailboxes: Sequence[Mailbox], address: str, context: int | None) -> Mai
     raise SyncdError(f"no mapping for {address}", hint=f"configured: {known}")
 
 
-def retired(address: str, context: int, limits: Limits | None = None) -> Mailbox:
-    """Describe a mailbox that left the configuration: nobody should have it."""
+def retired(address: str, context: int) -> Mailbox:
+    """Describe a mailbox that left the configuration: nobody should have it, and the person who asks is the limit."""
     nobody = Account(name="", login="", mail=Endpoint("", False), transport=None)
-    every = Limits(removals=Share(percent=0, floor=0))
-    return Mailbox(address=address, key=collation_key(address), context=context, account=nobody, limits=limits or every)
+    every = Limits(removals=Share(percent=100, floor=sys.maxsize))
+    return Mailbox(address=address, key=collation_key(address), context=context, account=nobody, limits=every)

@@ -31,7 +31,9 @@ def document(report: Report) -> dict[str, Any]:
             for one in judgement.plan.unresolved
         ],
         "dangling": [
-            {"member": member, **_where(judgement)} for judgement in judgements for member in judgement.plan.dangling
+            {"member": member, **_where(judgement), "since": _since(report, "dangling", judgement, member)}
+            for judgement in judgements
+            for member in judgement.plan.dangling
         ],
         "drift": [_notice(judgement, one) for judgement in judgements for one in judgement.plan.drift],
         "objections": [
@@ -83,6 +85,11 @@ def change(judgement: Judgement, one: Change, outcomes: Mapping[object, Outcome]
         "result": result,
         "error": outcome.error if outcome else None,
     }
+
+
+def _since(report: Report, kind: str, judgement: Judgement, key: str) -> str | None:
+    since = report.since.get((kind, judgement.plan.mailbox.ref), {}).get(key)
+    return since.isoformat() if since else None
 
 
 def _name(one: Change) -> object:

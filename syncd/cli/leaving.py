@@ -48,7 +48,7 @@ def retire(
                 f"the plan for {one.address} is another one than {approve}: {count} accounts, {judgement.digest}",
                 hint="look at it again without --approve",
             )
-        report = reconciler.run(command="retire", approve={one.ref: frozenset({judgement.digest})})
+        report = reconciler.run([one.ref], command="retire", approve={one.ref: frozenset({judgement.digest})})
         if not report.errors and not any(outcome.result == "failed" for outcome in report.outcomes):
             left = instance.ledger.claims().get(one.ref, {})
             say(f"{one.address} (context {one.context}): {len(report.outcomes)} accounts deleted, {len(left)} left")

@@ -115,8 +115,8 @@ class Story:
         self._open_xchange()
         self._say(
             f"A playground in {self._directory}: openxchange.db has the tables of Open-Xchange with context 1 and the "
-            f"users {', '.join(f'{login} ({user})' for user, login in PEOPLE.items())}; directory.ldif is the directory; "
-            "syncd.yaml maps the group support to the mailbox support@mycompany.com."
+            f"users {', '.join(f'{login} ({user})' for user, login in PEOPLE.items())}; directory.ldif is the "
+            "directory; syncd.yaml maps the group support to the mailbox support@mycompany.com."
         )
 
     def _open_xchange(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from rich.console import Console
 from rich.text import Text
@@ -28,7 +29,7 @@ def show(report: Report, console: Console, *, config: str) -> None:
     outcomes = by_change(report.outcomes)
     quiet = 0
     for judgement in report.judgements:
-        lines = list(_lines(judgement, outcomes, config))
+        lines = list(_lines(report, judgement, outcomes, config))
         if not lines:
             quiet += 1
             continue
@@ -48,7 +49,7 @@ def show(report: Report, console: Console, *, config: str) -> None:
     _say(console, _summary(report))
 
 
-def _lines(judgement: Judgement, outcomes: dict[object, Outcome], config: str) -> Iterator[Text]:
+def _lines(report: Report, judgement: Judgement, outcomes: dict[object, Outcome], config: str) -> Iterator[Text]:
     plan = judgement.plan
     for reason in plan.reasons:
         yield Text(f"  ! not read completely: {reason}", style="bold red")
@@ -64,7 +65,8 @@ def _lines(judgement: Judgement, outcomes: dict[object, Outcome], config: str) -
     yield from _cut(
         (Text(f"  ? {n.member}: {n.reason}", style="yellow") for n in plan.unresolved), len(plan.unresolved)
     )
-    yield from _cut((Text(f"  ? {dn}: listed, but there is no such entry") for dn in plan.dangling), len(plan.dangling))
+    since = report.since.get(("dangling", plan.mailbox.ref), {})
+    yield from _cut((_dangling(dn, since.get(dn)) for dn in plan.dangling), len(plan.dangling))
     yield from _cut(_notices(plan.drift, "drift", "dim"), len(plan.drift))
     for objection in judgement.objections:
         yield Text(f"  HELD {objection.message} -c {config}", style="bold red")
@@ -86,6 +88,10 @@ def _changes(judgement: Judgement, outcomes: dict[object, Outcome]) -> Iterator[
         elif one.path:
             line.append(f": {one.dn} by {' > '.join(one.path)}")
         yield line
+
+
+def _dangling(dn: str, since: datetime | None) -> Text:
+    return Text(f"  ? {dn}: listed, but there is no such entry" + (f", since {since:%F %T} UTC" if since else ""))
 
 
 def _notices(notices: Iterable[Notice], kind: str, style: str) -> Iterator[Text]:

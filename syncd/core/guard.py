@@ -13,6 +13,8 @@ that `extra: remove` would take, so that many small steps do not add up to a lan
 |                  | an exclusion)          | few the removals are                                                     |
 | vanished         | everything             | more claimed accounts than the removals limit are not stored any more    |
 | removals_per_run | removals               | all mailboxes together remove more than that                             |
+
+Held additions hold the updates of the mailbox too when one of them repairs an account whose adoption is held.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
-from syncd.core.model import DIRECTION, Direction, Judgement, MailboxPlan, MailboxRef, Objection, Op, Share, Window
+from syncd.core.model import DIRECTION, Direction, Judgement, MailboxPlan, MailboxRef, Objection, Share, Window
 from syncd.core.plan import digest
 
 REMOVALS, ADDITIONS, UPDATES = Direction.REMOVALS, Direction.ADDITIONS, Direction.UPDATES
@@ -118,6 +120,8 @@ def _judged(
     if not found:
         return Judgement(plan=plan, digest=whole)
     held = frozenset(direction for objection in found for direction in objection.directions)
+    if ADDITIONS in held and _updates_adopted(plan):
+        held |= {UPDATES}  # an account whose adoption is held is not ours, so it is not changed either
     part = digest(
         plan.mailbox.context,
         plan.mailbox.address,
@@ -143,6 +147,11 @@ def _objection(limit: str, directions: Set[Direction], value: int, allowed: int,
 def _count(plan: MailboxPlan, direction: Direction) -> int:
     adopted = len(plan.adopted) if direction is ADDITIONS else 0
     return adopted + sum(DIRECTION[change.op] is direction for change in plan.changes)
+
+
+def _updates_adopted(plan: MailboxPlan) -> bool:
+    adopted = {adoption.user for adoption in plan.adopted}
+    return any(change.op is Op.UPDATE and change.user in adopted for change in plan.changes)
 
 
 def _holds(found: tuple[Objection, ...], direction: Direction) -> bool:

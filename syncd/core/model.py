@@ -478,8 +478,12 @@ class Report:
     """Seconds by phase: directory, users, observe, ledger, plan, apply, record."""
     partial: bool = False
     """Whether only some of the configured mailboxes were asked for."""
-    ages: Mapping[tuple[str, MailboxRef], datetime] = field(default_factory=dict)
-    """("withheld" | "dangling" | "unresolved" | "held", mailbox) → since when the oldest of them stands."""
+    since: Mapping[tuple[str, MailboxRef], Mapping[str, datetime]] = field(default_factory=dict)
+    """("withheld" | "dangling" | "unresolved" | "held", mailbox) → what stands open, and since when."""
+
+    def oldest(self, kind: str, mailbox: MailboxRef) -> datetime | None:
+        """Give since when the oldest of a kind stands open in a mailbox; None = nothing does."""
+        return min(self.since.get((kind, mailbox), {}).values(), default=None)
 
     @property
     def complete(self) -> bool:

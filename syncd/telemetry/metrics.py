@@ -176,9 +176,8 @@ def _box(judgement: Judgement, report: Report, before: _State) -> _Box:
     mailbox = judgement.plan.mailbox
     known = before.boxes.get(mailbox.ref)
     read = report.finished.timestamp() if judgement.plan.complete else known.read if known else None
-    since = {
-        kind: report.ages[kind, mailbox.ref].timestamp() for kind in _STANDING if (kind, mailbox.ref) in report.ages
-    }
+    oldest = {kind: report.oldest(kind, mailbox.ref) for kind in _STANDING}
+    since = {kind: at.timestamp() for kind, at in oldest.items() if at is not None}
     values = tuple(float(value(judgement)) for _, _, value in _MAILBOX)
     return _Box((mailbox.address, str(mailbox.context)), values, read, since)
 

@@ -85,11 +85,11 @@ def busy(*, started: datetime = START, finished: datetime = END) -> Report:
         adopted=(ADOPTION,),
         changes=(change(Op.CREATE),),
     )
-    ages: Mapping[tuple[str, MailboxRef], datetime] = {
-        ("withheld", troubled.plan.mailbox.ref): started,
-        ("held", held.plan.mailbox.ref): started,
-        ("unresolved", troubled.plan.mailbox.ref): started,
-        ("dangling", troubled.plan.mailbox.ref): started,
+    since: Mapping[tuple[str, MailboxRef], Mapping[str, datetime]] = {
+        ("withheld", troubled.plan.mailbox.ref): {"delete 4": started, "delete 5": finished},
+        ("held", held.plan.mailbox.ref): {"sha256:0": started},
+        ("unresolved", troubled.plan.mailbox.ref): {"uid=x": started},
+        ("dangling", troubled.plan.mailbox.ref): {"uid=y": started},
     }
     return report(
         troubled,
@@ -110,5 +110,5 @@ def busy(*, started: datetime = START, finished: datetime = END) -> Report:
             "apply": 5.0,
             "record": 0.1,
         },
-        ages=ages,
+        since=since,
     )
