@@ -31,7 +31,7 @@ class Desired:
     accounts: Mapping[int, Want]
     """By user id."""
     resolved: Mapping[str, int]
-    """Stable id → user id of every member that was identified, if any was excluded or shares its user."""
+    """Stable id → user id of every identified member, whoever gets the account."""
     unresolved: Mapping[str, Notice]
     """Stable id → why there is no user for it."""
     present: frozenset[str]
@@ -60,6 +60,10 @@ class Desired:
         if key in self.dangling or _memberuid(claim) & self.dangling.keys():
             return "its member is still listed, but the entry was not found"
         return None
+
+    def dangling_logins(self) -> frozenset[str]:
+        """Give the logins, in folded case, that members without an entry may have: `memberUid` or first RDN."""
+        return frozenset(name.casefold() for key in self.dangling for name in _first_values(key))
 
     def is_excluded(self, claim: Claim) -> bool:
         """Tell whether the member behind a claim was read as excluded."""
@@ -101,7 +105,7 @@ def desire(
             present.add(member.key)
             continue
         resolved[member.id] = user
-        if user not in accounts or len(member.path) < len(accounts[user].member.path):
+        if user not in accounts or _nearer(member, accounts[user].member):
             accounts[user] = Want(logins.get(user) or member.logins[0], member)
     excluded_users = _users_of(excluded, users)
     for user in excluded_users & accounts.keys():
@@ -142,6 +146,11 @@ def _united(reads: list[SourceRead]) -> Mapping[str, Member]:
     return members
 
 
+def _nearer(member: Member, known: Member) -> bool:
+    """Tell which of two members of one user counts: the shorter path, then the id, whatever was read first."""
+    return (len(member.path), member.id) < (len(known.path), known.id)
+
+
 def _users_of(excluded: list[SourceRead], users: Users) -> frozenset[int]:
     """Give the users whom an exclusion names, maybe by another entry than the one that included them."""
     named = (identify(member, users) for read in excluded for member in read.members.values())
@@ -157,7 +166,11 @@ def _key(dn: str) -> str:
 
 def _memberuid(claim: Claim) -> set[str]:
     """Give the `memberUid` values by which a posixGroup may have named the claim's member."""
-    values = {f"memberuid={claim.login}"}
+    return {f"memberuid={value}" for value in {claim.login, *_first_values(claim.dn)}}
+
+
+def _first_values(dn: str) -> set[str]:
+    """Give the values of the first RDN; those of `memberuid=VALUE` too."""
     with contextlib.suppress(InvalidDN):
-        values |= {f"memberuid={value}" for rdn in parse(claim.dn)[:1] for _, value in rdn}
-    return values
+        return {value for rdn in parse(dn)[:1] for _, value in rdn}
+    return {dn.removeprefix("memberuid=")}

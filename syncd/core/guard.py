@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
-from syncd.core.model import DIRECTION, Direction, Judgement, MailboxPlan, MailboxRef, Objection, Share, Window
+from syncd.core.model import DIRECTION, Direction, Judgement, MailboxPlan, MailboxRef, Objection, Op, Share, Window
 from syncd.core.plan import digest
 
 REMOVALS, ADDITIONS, UPDATES = Direction.REMOVALS, Direction.ADDITIONS, Direction.UPDATES

@@ -19,12 +19,14 @@ For a user who **should not** have it:
 | stored                               | claim            | outcome                                                    |
 |--------------------------------------|------------------|------------------------------------------------------------|
 | account with the claim's id          | held or pending  | delete, if the removal has a positive reason; else withheld|
-| nothing of ours                      | held             | the claim ends (its account is gone already)               |
+| nothing of ours                      | held             | the claim ends if its removal has a reason; else it stays  |
 | nothing of ours                      | pending          | the claim ends                                             |
-| secondary account, unclaimed         | none             | `extra: leave`: nothing; `remove`: delete, or withheld     |
+| secondary account, unclaimed         | none or ended    | `extra: leave`: nothing; `remove`: delete, or withheld     |
+| secondary account, unclaimed         | kept             | `extra: leave`: nothing; `remove`: withheld                |
 
 A removal has a positive reason when the member was read as excluded, or when every including source was read to the end
 and the member is not there. A member who is there without being identified, or listed without an entry, withholds it.
+A claim whose user is gone from Open-Xchange ends quietly; if an account was left behind there, it is withheld.
 """
 
 from __future__ import annotations
@@ -82,13 +84,7 @@ def digest(context: int, mailbox: str, changes: Iterable[Change], adopted: Itera
     """Give the SHA-256 of the canonical, sorted changes of one mailbox, without passwords, as `sha256:…`."""
     lines = [
         json.dumps(
-            [
-                context,
-                mailbox,
-                change.user,
-                change.op,
-                {name: new for name, (_, new) in change.changed().items() if name != "password"},
-            ],
+            [context, mailbox, change.user, change.op, _new_fields(change)],
             sort_keys=True,
             separators=(",", ":"),
         )
@@ -201,9 +197,7 @@ class _Comparison:
 
     def _adopt(self, user: int, want: Want, account: Observed, right: Fields) -> None:
         if not self.desired.excludes_complete:
-            self._withhold(
-                user, want.login, want.member.dn, "adopt", "an excluding source was not read completely", account.id
-            )
+            self._withhold(user, want.login, want.member.dn, "adopt", EXCLUSION_UNKNOWN, account.id)
             return
         self.adopted.append(
             Adoption(user, want.login, account.id, want.member.id, want.member.dn, want.member.path, account.seal)
@@ -273,10 +267,12 @@ class _Comparison:
 
     def _extras(self, stored: Mapping[int, Observed], several: Mapping[int, list[Observed]]) -> None:
         """Plan the removal of unclaimed secondary accounts of users who should not have the mailbox."""
+        ending = {*self.forgotten, *(change.user for change in self.changes if change.op is Op.DELETE)}
+        listed = self.desired.dangling_logins()
         for user in stored.keys() - self.desired.accounts.keys():
             claim = self.claims.get(user)
             for account in several.get(user) or [stored[user]]:
-                if not account.secondary or (claim is not None and claim.account == account.id):
+                if not account.secondary or account.id == 0 or (claim is not None and claim.account == account.id):
                     continue
                 login = self.users.logins.get(user, "")
                 if not self._same(account):
@@ -287,8 +283,15 @@ class _Comparison:
                 elif self.desired.unresolved:
                     reason = "a member without an unambiguous user might be this one"
                     self._withhold(user, login, "", Op.DELETE, reason, account.id)
+                elif login and login.casefold() in listed:
+                    reason = "a member of this name is still listed, but the entry was not found"
+                    self._withhold(user, login, "", Op.DELETE, reason, account.id)
                 elif self.wait is not None:
                     self.waiting.append(Notice(user, login, "", Op.DELETE, self.wait, account.id))
+                elif claim is not None and user not in ending:
+                    # the ledger ends a user's claim with a delete: it would lose the one that has to stay
+                    reason = "another account of this user is claimed and kept"
+                    self._withhold(user, login, "", Op.DELETE, reason, account.id)
                 else:
                     self.extras += 1
                     self.changes.append(self._removal(account, login, "", "", "an extra account: `extra: remove`"))
