@@ -244,9 +244,8 @@ class Lookup:
         lonely = [parent for parent, children in families.items() if len(children) == 1]
         if len(lonely) > _LONELY:
             self._read_scattered(lonely, families)
-        else:
-            for parent in lonely:
-                alone.update((key, written) for key, (written, _) in families.pop(parent).items())
+        for parent in lonely:
+            alone.update((key, written) for key, (written, _) in families.pop(parent).items())
         troubles: dict[str, str] = {}  # key → why nothing was found, where that is not a plain "nothing"
         for parent_key, children in families.items():
             for chunk in _chunks(list(children.items())):
@@ -259,7 +258,7 @@ class Lookup:
         self._probe({key: written for key, written in alone.items() if key not in self.found}, troubles)
 
     def _read_scattered(self, lonely: list[str], families: dict[str, dict[str, tuple[str, str]]]) -> None:
-        """Ask for entries that each have another parent by their RDN in the whole tree; the others remain lonely."""
+        """Ask for entries that each have another parent by their RDN in the whole tree; what is not found remains."""
         inside = [p for p in lonely if f",{p}".endswith(f",{self._base_key}")]
         asked = {key: text for parent in inside for key, (_, text) in families[parent].items()}
         for chunk in _chunks(list(asked.items())):

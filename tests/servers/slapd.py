@@ -13,11 +13,13 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 import ldap3
+import pytest
 
 from tests.servers import require
 from tests.servers.certificates import Authority
@@ -49,6 +51,7 @@ class Slapd:
         self.ldap, self.ldaps = f"ldap://localhost:{self.port}", f"ldaps://localhost:{self.tls_port}"
         self.ldap_ip, self.ldaps_ip = f"ldap://127.0.0.1:{self.port}", f"ldaps://127.0.0.1:{self.tls_port}"
         self._numbers = itertools.count(1)
+        self._databases = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._configure()
         self.start()
@@ -106,7 +109,13 @@ class Slapd:
     # ------------------------------------------------------------------ data
 
     def database(self, ldif: str = "") -> Database:
-        """Make a new database with the base entries and the given ones (`SUFFIX` stands for the suffix)."""
+        """Make a new database with the base entries and the given ones (`SUFFIX` stands for the suffix).
+
+        Old ones are deleted in time: slapd's threads have room for 32 keys, and every mdb database takes one.
+        """
+        if self._databases >= 24:
+            self._delete_databases(20)
+        self._databases += 1
         suffix = f"dc=t{next(self._numbers)},dc=test"
         folder = self.folder / suffix.replace(",", "_")
         folder.mkdir()
@@ -130,17 +139,31 @@ class Slapd:
                     },
                 ),
             )
-            config.search("cn=config", f"(olcSuffix={suffix})", attributes=["olcDatabase"])
-            config_dn = str(config.response[0]["dn"])
-            _must(config, config.add(f"olcOverlay=syncprov,{config_dn}", ["olcOverlayConfig", "olcSyncProvConfig"]))
-        database = Database(self, suffix, config_dn)
+            overlay = f"olcOverlay=syncprov,{_config_dn(config, suffix)}"
+            _must(config, config.add(overlay, ["olcOverlayConfig", "olcSyncProvConfig"]))
+        database = Database(self, suffix)
         database.add(_BASE.format(suffix=suffix, name=suffix[3:].partition(",")[0], password=PASSWORD) + "\n" + ldif)
         return database
 
-    def config(self) -> ldap3.Connection:
+    def _delete_databases(self, number: int) -> None:
+        oldest = "olcDatabase={1}mdb,cn=config"  # the others' numbers close ranks
+        with self.config() as config:
+            for _ in range(number):
+                _must(config, config.delete(f"olcOverlay={{0}}syncprov,{oldest}"))
+                _must(config, config.delete(oldest))
+        self._databases -= number
+        self.stop()  # only a new process forgets the keys
+        self.start()
+
+    @contextmanager
+    def config(self) -> Iterator[ldap3.Connection]:
         """Give a bound connection for cn=config."""
         server = ldap3.Server("127.0.0.1", port=self.port, get_info=ldap3.NONE)
-        return ldap3.Connection(server, "cn=config", _ROOT_PASSWORD, auto_bind=True)
+        connection = ldap3.Connection(server, "cn=config", _ROOT_PASSWORD, auto_bind=True)
+        try:
+            yield connection
+        finally:
+            connection.unbind()
 
     def certificate(self, name: str) -> None:
         """Show another certificate from now on: `server` or `wronghost`."""
@@ -169,13 +192,12 @@ class Slapd:
 class Database:
     """One suffix of a running slapd, with `ou=people`, `ou=groups` and the bind user `cn=syncd`."""
 
-    def __init__(self, server: Slapd, suffix: str, config_dn: str) -> None:
+    def __init__(self, server: Slapd, suffix: str) -> None:
         self.server = server
         self.suffix = suffix
         self.people = f"ou=people,{suffix}"
         self.groups = f"ou=groups,{suffix}"
         self.bind_dn = f"cn=syncd,{suffix}"
-        self._config_dn = config_dn
 
     def add(self, ldif: str) -> None:
         """Add entries in bulk; `SUFFIX` stands for the suffix."""
@@ -211,7 +233,7 @@ class Database:
                 name: [(ldap3.MODIFY_REPLACE, value if isinstance(value, list) else [value])]
                 for name, value in settings.items()
             }
-            _must(config, config.modify(self._config_dn, changes))
+            _must(config, config.modify(_config_dn(config, self.suffix), changes))
 
     def run(self, tool: str, *arguments: str, text: str = "") -> str:
         """Run a command of ldap-utils as the database's administrator."""
@@ -222,6 +244,18 @@ class Database:
         if done.returncode:
             raise RuntimeError(f"{tool}: {done.stderr}")
         return done.stdout
+
+
+@pytest.fixture(scope="session")
+def slapd() -> Iterator[Slapd]:
+    """A running OpenLDAP for all tests; each makes its own database in it."""
+    with Slapd() as server:
+        yield server
+
+
+def _config_dn(config: ldap3.Connection, suffix: str) -> str:
+    config.search("cn=config", f"(olcSuffix={suffix})", attributes=["olcDatabase"])
+    return str(config.response[0]["dn"])
 
 
 def _must(connection: ldap3.Connection, done: object) -> None:
