@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from syncd.core.model import MailboxRef
+    from syncd.ledger.ledger import Ledger
     from syncd.settings.loading import Settings
     from syncd.wiring import Instance
 
@@ -84,6 +85,19 @@ def opened(config: Path) -> Iterator[Instance]:
 
     with session(loaded(config), argv=tuple(sys.argv)) as instance:
         yield instance
+
+
+@contextmanager
+def ledger_of(config: Path) -> Iterator[tuple[Settings, Ledger]]:
+    """Open the ledger alone: what needs nothing else needs no other secret either."""
+    from syncd.wiring import open_ledger  # noqa: PLC0415
+
+    settings = loaded(config)
+    ledger = open_ledger(settings, argv=tuple(sys.argv))
+    try:
+        yield settings, ledger
+    finally:
+        ledger.close()
 
 
 def named(instance: Instance, addresses: Sequence[str] | None, context: int | None) -> frozenset[MailboxRef]:

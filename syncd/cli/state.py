@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from syncd.cli.options import As, Config, Output, opened, out, print_json, say
+from syncd.cli.options import As, Config, Output, ledger_of, out, print_json, say
 
 if TYPE_CHECKING:
+    from syncd.ledger.ledger import Ledger
     from syncd.ledger.values import HeldPlan, MailboxStatus, Run
+    from syncd.settings.loading import Settings
 
 
 def status(config: Config, output: As = Output.TEXT) -> None:
     """Show the last runs, and per mailbox: in step, held, incomplete or orphaned."""
-    with opened(config) as instance:
-        runs = instance.ledger.runs(5)
-        mailboxes = instance.ledger.status()
+    with ledger_of(config) as (_, ledger):
+        runs = ledger.runs(5)
+        mailboxes = ledger.status()
     if output is Output.JSON:
         print_json({"runs": [_run(run) for run in runs], "mailboxes": [_mailbox(one) for one in mailboxes]})
         return
@@ -42,8 +44,8 @@ def status(config: Config, output: As = Output.TEXT) -> None:
 
 def held(config: Config, output: As = Output.TEXT) -> None:
     """List what a limit stopped, with the command that releases it."""
-    with opened(config) as instance:
-        plans = instance.ledger.held()
+    with ledger_of(config) as (_, ledger):
+        plans = ledger.held()
     if output is Output.JSON:
         print_json({"held": [_held(plan) for plan in plans]})
         return
@@ -67,21 +69,28 @@ def approve(
 
     who = f"{getpass.getuser()} (uid {os.getuid()})"
     digest = digest if digest.startswith("sha256:") else f"sha256:{digest}"
-    with opened(config) as instance:
+    with ledger_of(config) as (settings, ledger):
         now = datetime.now(UTC)
-        plan = instance.ledger.approve(digest, who, now)
-        if plan is None:
-            # Held by a plan that was only shown so far: it is kept now, so that the approval has something to name.
-            report = instance.reconciler.plan()
-            for judgement in report.judgements:
-                if judgement.held_digest and digest in {judgement.held_digest, judgement.digest}:
-                    ref = judgement.plan.mailbox.ref
-                    instance.ledger.register([(m.ref, m.address) for m in instance.mailboxes])
-                    instance.ledger.hold(ref, judgement.held_digest, judgement.objections, {}, now)
-                    plan = instance.ledger.approve(judgement.held_digest, who, now)
-        if plan is None:
-            raise SyncdError(f"nothing with the digest {digest} is held", hint=f"see: syncd held -c {config}")
+        plan = ledger.approve(digest, who, now) or _shown(settings, ledger, digest, who, now)
+    if plan is None:
+        raise SyncdError(f"nothing with the digest {digest} is held", hint=f"see: syncd held -c {config}")
     say(f"approved: {plan.address} (context {plan.ref.context}); the next run applies it if it still is the plan")
+
+
+def _shown(settings: Settings, ledger: Ledger, digest: str, who: str, now: datetime) -> HeldPlan | None:
+    """Approve what no run has held so far, only `plan` has shown: hold it first, so that there is what is approved."""
+    from syncd.wiring import assemble  # noqa: PLC0415
+
+    instance = assemble(settings, ledger)
+    try:
+        for judgement in instance.reconciler.plan().judgements:
+            if judgement.held_digest is not None and digest in {judgement.held_digest, judgement.digest}:
+                ledger.register([(mailbox.ref, mailbox.address) for mailbox in instance.mailboxes])
+                ledger.hold(judgement.plan.mailbox.ref, judgement.held_digest, judgement.objections, {}, now)
+                return ledger.approve(judgement.held_digest, who, now)
+    finally:
+        instance.close()
+    return None
 
 
 def _state(one: MailboxStatus) -> str:
