@@ -273,8 +273,20 @@ def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
             load(path, environ={})
 
 
-@pytest.mark.parametrize("text", ["- a", "word", "5", "[]", "null", "{}"])
-def test_a_file_that_holds_no_configuration_is_a_problem(loader: Loader, text: str) -> None:
-    """A list, a word or nothing is not a configuration."""
+@pytest.mark.parametrize("text", ["- a", "word", "5", "[]", "null"])
+def test_a_file_that_holds_no_keys_is_a_problem(loader: Loader, text: str) -> None:
+    """A list, a word or nothing is not a configuration; one line says what belongs there."""
     problems = loader.refused(lambda: loader.text(text))
-    assert problems[0].startswith("syncd.yaml:1: ")
+    assert problems == ("syncd.yaml:1: the file must hold keys and values, such as directory: ...",)
+
+
+def test_a_file_without_any_key_lacks_the_required_ones(loader: Loader) -> None:
+    """Only the directory, Open-Xchange and the mappings have to be named."""
+    problems = loader.refused(lambda: loader.text("{}"))
+    assert problems == tuple(f'syncd.yaml:1: missing key "{key}"' for key in ("directory", "openxchange", "mappings"))
+
+
+@pytest.mark.parametrize("text", ["", "a: b: c", "a: 'x", "a: *b"])
+def test_a_broken_file_is_one_problem(loader: Loader, text: str) -> None:
+    """Where nothing could be read, nothing else is said."""
+    assert len(loader.refused(lambda: loader.text(text))) == 1
