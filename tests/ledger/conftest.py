@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from syncd.core.model import Secret
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import LedgerOptions
 from tests.ledger.making import BOTH
+from tests.servers.mariadb import MariaDb
 
 
 @pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)])
@@ -17,7 +19,9 @@ def options(request: pytest.FixtureRequest, tmp_path: Path) -> LedgerOptions:
     """Options of an empty database."""
     if request.param == "sqlite":
         return LedgerOptions(url=f"sqlite:///{tmp_path}/ledger.db", lock_timeout=0.2)
-    return LedgerOptions(url=request.getfixturevalue("mariadb").fresh_database(), tls=False, lock_timeout=1)
+    server: MariaDb = request.getfixturevalue("mariadb")
+    url = server.url(server.fresh_database(tables=False))
+    return LedgerOptions(url=url, password=Secret("test"), tls=False, lock_timeout=1)
 
 
 @pytest.fixture

@@ -56,7 +56,9 @@ def objection(value: int = 9) -> Objection:
     return Objection(limit="removals", directions=directions, value=value, allowed=3, message=f"{value} of 10 go")
 
 
-def judgement(ref: MailboxRef = SUPPORT, held: str | None = None, approved: str | None = None, **plan: object) -> Judgement:
+def judgement(
+    ref: MailboxRef = SUPPORT, held: str | None = None, approved: str | None = None, **plan: object
+) -> Judgement:
     """Give what the guard says of a mailbox; `held` is the digest under which its removals are held."""
     account = Account(name="n", login="l", mail=Endpoint("imap://x:143", False), transport=None)
     mailbox = Mailbox(address=ref.key, key=ref.key, context=ref.context, account=account)

@@ -59,7 +59,9 @@ def test_refreshing_changes_what_is_given(ledger: Ledger) -> None:
     """Member, DN, login and account are noted anew, a seal only where there is one, others' claims stay."""
     ledger.adopt("r", NOON, SUPPORT, ADOPTIONS)
     ledger.adopt("r", NOON, SALES, ADOPTIONS)
-    ledger.refresh(SUPPORT, [Claim(3, 7, True, "id-9", "uid=new", "neu", None), Claim(4, 9, True, "id-4", "é", "j", b"s")])
+    ledger.refresh(
+        SUPPORT, [Claim(3, 7, True, "id-9", "uid=new", "neu", None), Claim(4, 9, True, "id-4", "é", "j", b"s")]
+    )
     assert ledger.claims()[SUPPORT] == {
         3: Claim(3, 7, True, "id-9", "uid=new", "neu", b"seal"),
         4: Claim(4, 9, True, "id-4", "é", "j", b"s"),

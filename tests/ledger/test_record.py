@@ -1,0 +1,145 @@
+"""What is remembered of runs: result, summary, mailbox status, counts, cursor, sightings."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from syncd.core.model import Adoption, Direction, Judgement, Notice, Op, Outcome, Report
+from syncd.ledger import record
+from syncd.ledger.ledger import Ledger
+from syncd.ledger.values import Cursor
+from tests.ledger.making import BOTH, NOON, SALES, SUPPORT, change, judgement, report
+
+NOTICE = Notice(3, "carol", "uid=carol", "delete", "why")
+FAILED = (Outcome(change=change(Op.CREATE, 4), result="failed", error="no"),)
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (report(judgement()), "ok"),
+        (report(judgement(unresolved=(NOTICE,), conflicts=(NOTICE,), waiting=(NOTICE,))), "ok"),
+        (report(judgement(held="sha256:a")), "held"),
+        (report(judgement(complete=False)), "incomplete"),
+        (report(judgement(held="sha256:a", withheld=(NOTICE,))), "incomplete"),
+        (report(judgement(held="sha256:a", complete=False), outcomes=FAILED), "failed"),
+        (report(judgement(), errors=("context 7 refused",)), "failed"),
+    ],
+)
+def test_the_result_follows_the_exit_codes(made: Report, expected: str) -> None:
+    """Failed before incomplete and withheld, those before held; unresolved, conflict and waiting alone are ok."""
+    assert record.result(made) == expected
+
+
+def test_the_summary_counts_what_was_done() -> None:
+    """Applied, failed and held changes are counted apart; held adoptions are held."""
+    adopted = (Adoption(9, "x", 9, "id", "dn", (), None),)
+    some = judgement(
+        held="sha256:a", changes=(change(Op.DELETE, 3), change(Op.CREATE, 4)), adopted=adopted, unchanged=5
+    )
+    outcomes = (Outcome(change=change(Op.CREATE, 4), result="applied"), *FAILED)
+    summary = record.summary(report(some, outcomes=outcomes))
+    assert {name: n for name, n in summary.items() if n} == {
+        "create": 1, "failed": 1, "held": 1, "adopted": 1, "unchanged": 5,
+    }  # fmt: skip
+    both = Judgement(plan=some.plan, held=frozenset({Direction.REMOVALS, Direction.ADDITIONS}), held_digest="sha256:a")
+    assert record.summary(report(both))["held"] == 3
+    assert record.summary(report(some, applied=False))["create"] == 1
+    contract = ["create", "update", "delete", "adopted", "unchanged", "held", "withheld", "failed"]
+    assert list(summary)[:8] == contract
+
+
+def test_runs_are_remembered_newest_first(ledger: Ledger) -> None:
+    """A run is running until it is finished; one that never was is interrupted once another begins."""
+    ledger.begin("r1", "sync", NOON)
+    assert [(run.run, run.result, run.finished) for run in ledger.runs()] == [("r1", "running", None)]
+    ledger.begin("r2", "run", NOON + timedelta(seconds=1))
+    ledger.finish(report(judgement(), run="r2", hours=1, server="ldap://a", errors=("no",), partial=True))
+    newest, oldest = ledger.runs()
+    assert (oldest.run, oldest.result) == ("r1", "interrupted")
+    assert (newest.command, newest.result, newest.server, newest.errors) == ("run", "failed", "ldap://a", ("no",))
+    assert (newest.finished, newest.partial) == (NOON + timedelta(hours=1), True)
+    assert ledger.runs(limit=1) == (newest,)
+
+
+def test_only_a_whole_and_good_run_is_a_success(ledger: Ledger) -> None:
+    """Held, incomplete and partial runs do not move the last success."""
+    assert ledger.last_success() is None
+    ledger.finish(report(judgement(), run="r1"))
+    ledger.finish(report(judgement(held="sha256:a"), run="r2", hours=1))
+    ledger.finish(report(judgement(complete=False), run="r3", hours=2))
+    ledger.finish(report(judgement(), run="r4", hours=3, partial=True))
+    assert ledger.last_success() == NOON
+
+
+def test_the_status_shows_the_last_run_that_covered_a_mailbox(ledger: Ledger) -> None:
+    """A run over one mailbox leaves what is known of the other; reasons and held directions are there."""
+    ledger.finish(report(judgement(desired=3, observed=2), judgement(SALES, desired=7), run="r1"))
+    ledger.finish(
+        report(judgement(held="sha256:a", complete=False, reasons=("gone",), withheld=(NOTICE,)), run="r2", hours=1)
+    )
+    sales, support = ledger.status()
+    assert (sales.run, sales.desired, sales.complete, sales.held) == ("r1", 7, True, ())
+    assert (support.run, support.at, support.complete) == ("r2", NOON + timedelta(hours=1), False)
+    assert (support.reasons, support.held, support.held_digest) == (("gone",), ("removals",), "sha256:a")
+    assert (support.withheld, support.claims) == (1, 0)
+
+
+def test_a_mailbox_without_a_run_has_a_status(ledger: Ledger) -> None:
+    """Before the first run the status lists the mailbox with nothing known."""
+    assert [(status.ref, status.run, status.at) for status in ledger.status()] == [
+        (SALES, None, None),
+        (SUPPORT, None, None),
+    ]
+
+
+def test_counts_of_sources_not_given_stay(ledger: Ledger) -> None:
+    """A source that was not read to the end keeps its last count; the others get theirs, zero too."""
+    ledger.finish(report(judgement()), counts={(SUPPORT, "group a"): 5, (SUPPORT, "group ä"): 6})
+    ledger.finish(report(judgement(), run="r2"), counts={(SUPPORT, "group a"): 0, (SALES, "group a"): 2})
+    assert ledger.counts() == {(SUPPORT, "group a"): 0, (SUPPORT, "group ä"): 6, (SALES, "group a"): 2}
+
+
+def test_the_cursor_moves_only_when_given(ledger: Ledger) -> None:
+    """There is none at first; a run without a complete read leaves it where it was."""
+    assert ledger.cursor() is None
+    first, second = Cursor("ldap://a", "csn#1", True), Cursor("ldap://b", None, False)
+    for run, given, expected in (("r1", first, first), ("r2", None, first), ("r3", second, second)):
+        ledger.finish(report(judgement(), run=run), cursor=given)
+        assert ledger.cursor() == expected
+
+
+def test_sightings_keep_their_first_time(ledger: Ledger) -> None:
+    """What is seen again keeps its age, what is not seen is forgotten, other mailboxes' sightings stay."""
+    both = (judgement(), judgement(SALES))
+    seen = {("dangling", SUPPORT): {"uid=a", "uid=b"}, ("dangling", SALES): {"uid=a"}}
+    ledger.finish(report(*both, run="r1"), sightings=seen)
+    later = {("dangling", SUPPORT): {"uid=b", "uid=c"}, ("withheld", SUPPORT): {"3"}, ("dangling", SALES): {"uid=z"}}
+    ledger.finish(report(judgement(), run="r2", hours=1), sightings=later)
+    assert ledger.sightings() == {
+        ("dangling", SUPPORT): {"uid=b": NOON, "uid=c": NOON + timedelta(hours=1)},
+        ("withheld", SUPPORT): {"3": NOON + timedelta(hours=1)},
+        ("dangling", SALES): {"uid=a": NOON},
+    }
+    ledger.finish(report(judgement(), run="r3", hours=2))
+    assert set(ledger.sightings()) == {("dangling", SALES)}
+
+
+def test_reading_writes_nothing(ledger: Ledger) -> None:
+    """No reading call, nor registering what is registered, begins a writing transaction or sends more than SELECT."""
+    sent: list[str] = []
+    sa.event.listen(ledger._database._engine, "before_cursor_execute", lambda *args: sent.append(args[2]))
+    plain = ledger._database.reading
+
+    def watched() -> object:
+        return plain()
+
+    ledger._database.reading = watched  # type: ignore[method-assign,assignment]
+    ledger._database.writing = None  # type: ignore[method-assign,assignment]
+    ledger.claims(), ledger.windows(NOON), ledger.counts(), ledger.cursor(), ledger.approvals()
+    ledger.orphans([]), ledger.unsettled(), ledger.held(), ledger.sightings(), ledger.runs()
+    ledger.last_success(), ledger.status(), ledger.holder("run"), ledger.register(BOTH)
+    assert set(sent) <= {"BEGIN"}
