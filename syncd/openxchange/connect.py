@@ -28,6 +28,7 @@ from syncd.core.address import collation_key
 from syncd.core.model import Secret
 from syncd.errors import ConfigurationError
 from syncd.openxchange.obfuscation import Obfuscation
+from syncd.openxchange.packing import ROOM
 from syncd.openxchange.trouble import passing, translate
 
 _T = TypeVar("_T")
@@ -157,7 +158,8 @@ def _mysql(url: URL, options: StoreOptions) -> Engine:
             "read_timeout": options.read_timeout,
             "write_timeout": options.write_timeout,
             "sql_mode": _SQL_MODE,
-            "init_command": f"SET SESSION innodb_lock_wait_timeout = {max(1, round(options.lock_timeout))}",
+            "init_command": f"SET SESSION innodb_lock_wait_timeout = {max(1, round(options.lock_timeout))},"
+            f" SESSION group_concat_max_len = {ROOM}",
             **_protection(url, options.tls),
         },
     )

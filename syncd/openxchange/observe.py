@@ -17,9 +17,9 @@ from sqlalchemy import ColumnElement, Connection
 from syncd.core.address import collation_key
 from syncd.core.model import Endpoint, Fields, Mailbox, MailboxRef, Observed
 from syncd.openxchange.obfuscation import Obfuscator
-from syncd.openxchange.packing import packed, unpack
+from syncd.openxchange.packing import NULL, records, unpack
 from syncd.openxchange.tables import AUTH, MAIL, TRANSPORT, TRANSPORT_PROPERTIES
-from syncd.openxchange.users import FEW, chunks, primary_endpoints, stream
+from syncd.openxchange.users import FEW, chunks, primary_endpoints
 
 _ADDRESSES = 5000
 """Addresses in one statement; 2,000 mailboxes of 50 members are one pass over the table."""
@@ -127,29 +127,29 @@ def _managed(mailbox: Mailbox) -> bool:
 
 def _mail_rows(connection: Connection, context: int, mailboxes: Collection[Mailbox]) -> list[_Row]:
     """Read the mail rows whose address is that of a mailbox."""
-    columns = (MAIL.c.secondary, MAIL.c.starttls, MAIL.c.url, MAIL.c.login, MAIL.c.primary_addr, MAIL.c.name)
-    sqlite = connection.dialect.name == "sqlite"
     managed = [mailbox for mailbox in mailboxes if mailbox.account.password is not None]
-    statement = sa.select(MAIL.c.id, MAIL.c.user, packed(columns, sqlite=sqlite))
+    password: ColumnElement[Any] = sa.null()
     if managed:
-        mine = address_in(connection, MAIL.c.primary_addr, managed)
-        statement = statement.add_columns(sa.case((mine, MAIL.c.password)))
-    statement = statement.where(MAIL.c.cid == context, address_in(connection, MAIL.c.primary_addr, mailboxes))
+        password = sa.case((address_in(connection, MAIL.c.primary_addr, managed), MAIL.c.password))
+    shared = (MAIL.c.secondary, MAIL.c.starttls, MAIL.c.url, MAIL.c.login, MAIL.c.primary_addr, MAIL.c.name)
+    condition = sa.and_(MAIL.c.cid == context, address_in(connection, MAIL.c.primary_addr, mailboxes))
     by_key = {mailbox.key: mailbox for mailbox in mailboxes}
-    known: dict[str, _Mail | None] = {}
+    known: dict[bytes, _Mail | None] = {}
     rows: list[_Row] = []
-    for account, user, text, *ciphertext in stream(connection, statement):
+    for account, user, ciphertext, text in records(
+        connection, (MAIL.c.id, MAIL.c.user, password, *shared), 3, MAIL, condition
+    ):
         try:
             mail = known[text]
         except KeyError:
             mail = known[text] = _mail(text, by_key)
         if mail is not None:
-            rows.append((account, user, mail, ciphertext[0] if ciphertext else None))
+            rows.append((int(account), int(user), mail, None if ciphertext == NULL else ciphertext.decode()))
     return rows
 
 
-def _mail(text: str, by_key: Mapping[str, Mailbox]) -> _Mail | None:
-    secondary, starttls, url, login, address, name = unpack(text, 6)
+def _mail(text: bytes, by_key: Mapping[str, Mailbox]) -> _Mail | None:
+    secondary, starttls, url, login, address, name = unpack(text)
     mailbox = by_key.get(collation_key(address or ""))
     if mailbox is None:
         return None
@@ -165,33 +165,34 @@ def _transports(
         return {}, {}
     table, properties = TRANSPORT.alias("t"), TRANSPORT_PROPERTIES.alias("p")
     same = [properties.c[name] == table.c[name] for name in ("cid", "id", "user")]
-    columns = (table.c.secondary, table.c.starttls, table.c.url, table.c.login, properties.c.value)
-    sqlite = connection.dialect.name == "sqlite"
-    statement = sa.select(table.c.id, table.c.user, packed(columns, sqlite=sqlite))
     managed = [mailbox for mailbox in mailboxes if mailbox.account.transport_password is not None]
+    password: ColumnElement[Any] = sa.null()
     if managed:
-        mine = address_in(connection, table.c.send_addr, managed)
-        statement = statement.add_columns(sa.case((mine, sa.func.coalesce(table.c.password, ""))))
-    statement = statement.select_from(table.outerjoin(properties, sa.and_(*same, properties.c.name == AUTH)))
-    statement = statement.where(table.c.cid == context)
+        stored = sa.func.coalesce(table.c.password, "")
+        password = sa.case((address_in(connection, table.c.send_addr, managed), stored))
     ids = {row[0] for row in found}
-    statement = statement.where(table.c.id.in_(ids) if len(ids) <= FEW else table.c.id != 0)
-    known: dict[str, _Transport] = {}
+    few = table.c.id.in_(ids) if len(ids) <= FEW else table.c.id != 0
+    known: dict[bytes, _Transport] = {}
     rows: dict[int, _Transport] = {}
     secrets: dict[int, str] = {}
-    for account, user, text, *ciphertext in stream(connection, statement):
+    shared = (table.c.secondary, table.c.starttls, table.c.url, table.c.login, properties.c.value)
+    columns = (table.c.id, table.c.user, password, *shared)
+    source = table.outerjoin(properties, sa.and_(*same, properties.c.name == AUTH))
+    for account, user, ciphertext, text in records(
+        connection, columns, 3, source, sa.and_(table.c.cid == context, few)
+    ):
         transport = known.get(text)
         if transport is None:
             transport = known[text] = _transport(text)
-        place = user << 32 | account
+        place = int(user) << 32 | int(account)
         rows[place] = transport
-        if ciphertext and ciphertext[0] is not None:
-            secrets[place] = ciphertext[0]
+        if ciphertext != NULL:
+            secrets[place] = ciphertext.decode()
     return rows, secrets
 
 
-def _transport(text: str) -> _Transport:
-    secondary, starttls, url, login, auth = unpack(text, 5)
+def _transport(text: bytes) -> _Transport:
+    secondary, starttls, url, login, auth = unpack(text)
     return _Transport((url or "", starttls == "1", login or "", auth, secondary == "1"))
 
 

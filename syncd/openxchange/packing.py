@@ -1,43 +1,81 @@
-"""Let the server send several columns of a row as one text.
+"""Let MySQL send many rows as one value, and many columns as one text.
 
-The driver's cost is per value, and the accounts of one mailbox differ in little but user and id: so all other columns
-come as one text, and each distinct text is taken apart once. The text is `length,length,…,values`, which is exact
-whatever the values contain; a NULL has length -1.
+The driver's cost is per row and per value: 100,000 rows of three values take it a second, one value of ten megabytes a
+few milliseconds. And the accounts of one mailbox differ in little but user and id, so what they share is taken apart
+once for each distinct text. Therefore rows are joined by GROUP_CONCAT, with separators that are no UTF-8 and thus in no
+stored text: FF between columns, FE between rows, FD for NULL. Whether all rows arrived is counted: a value cut off by
+the server (group_concat_max_len, max_allowed_packet) is read again in smaller parts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Connection, FromClause
+
+NULL = b"\xfd"
+_ROW, _COLUMN = b"\xfe", b"\xff"
+_FETCH = 2000
+ROOM = 12 << 20
+"""Longest joined value to ask for, in bytes; below the usual max_allowed_packet of 16 MiB."""
 
 
-def packed(columns: Sequence[ColumnElement[Any]], *, sqlite: bool) -> ColumnElement[str]:
-    """Give the expression that packs the columns."""
-    lengths = [sa.func.coalesce(_length(column, sqlite), -1) for column in columns]
-    values = [sa.func.coalesce(column, sa.literal_column("''")) for column in columns]
-    if sqlite:
-        template = "%s," * len(lengths) + "%s" * len(values)
-        return sa.func.printf(template, *lengths, *values)
-    return sa.func.concat(sa.func.concat_ws(",", *lengths, ""), *values)
+def records(
+    connection: Connection,
+    columns: Sequence[ColumnElement[Any]],
+    lead: int,
+    source: FromClause,
+    condition: ColumnElement[bool],
+) -> Iterator[list[bytes]]:
+    """Give rows as lists of `lead` columns and one text with all others, in UTF-8; see `unpack`.
 
-
-def unpack(text: str, count: int) -> tuple[str | None, ...]:
-    """Take a packed text apart; numbers come as text.
-
-    >>> unpack("3,-1,2,abcxy", 3)
-    ('abc', None, 'xy')
+    The first column is a number that never is NULL; it cuts what is too much for one value.
     """
-    *lengths, rest = text.split(",", count)
-    values: list[str | None] = []
-    start = 0
-    for length in map(int, lengths):
-        values.append(None if length < 0 else rest[start : start + length])
-        start += max(0, length)
-    return tuple(values)
+    if connection.dialect.name == "sqlite":
+        statement = sa.select(*columns).select_from(source).where(condition)
+        options = {"stream_results": True, "max_row_buffer": _FETCH}
+        for row in connection.execute(statement, execution_options=options):
+            yield _COLUMN.join(NULL if value is None else str(value).encode() for value in row).split(_COLUMN, lead)
+        return
+    for joined in _values(connection, columns, source, condition):
+        for record in joined.split(_ROW):
+            yield record.split(_COLUMN, lead)
 
 
-def _length(column: ColumnElement[Any], sqlite: bool) -> ColumnElement[Any]:
-    return sa.func.length(column) if sqlite else sa.func.char_length(column)
+def unpack(text: bytes) -> tuple[str | None, ...]:
+    r"""Take the last element of a record apart; numbers come as text.
+
+    >>> unpack(b"abc\xff\xfd\xff1")
+    ('abc', None, '1')
+    """
+    return tuple(None if value == NULL else value.decode() for value in text.split(_COLUMN))
+
+
+def _values(
+    connection: Connection, columns: Sequence[ColumnElement[Any]], source: FromClause, condition: ColumnElement[bool]
+) -> Iterator[bytes]:
+    """Give the joined rows, in as many values as it takes."""
+    number = columns[0]
+    null = sa.literal_column("x'FD'")
+    texts = [sa.func.coalesce(sa.cast(column, sa.BINARY), null) for column in columns]
+    whole = sa.func.concat_ws(sa.literal_column("x'FF'"), *texts)
+    joined = sa.func.group_concat(whole.op("SEPARATOR")(sa.literal_column("x'FE'")))
+    statement = sa.select(sa.func.count(), sa.func.min(number), sa.func.max(number), joined)
+    statement = statement.select_from(source).where(condition)
+    parts: list[tuple[int, int] | None] = [None]
+    while parts:
+        part = parts.pop()
+        asked = statement if part is None else statement.where(number.between(*part))
+        count, low, high, value = connection.execute(asked).one()
+        if not count:
+            continue
+        if value is not None and value.count(_ROW) == count - 1 and len(value) < ROOM:
+            yield value
+        elif low == high:  # one id and more rows of it than fit: as far as known no such database exists
+            rows = connection.execute(sa.select(whole).select_from(source).where(condition, number == low))
+            yield from (row[0] for row in rows)
+        else:
+            middle = (int(low) + int(high)) // 2
+            parts += [(middle + 1, int(high)), (int(low), middle)]

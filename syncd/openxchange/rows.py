@@ -7,14 +7,13 @@ the whole row in a few columns: `{"mail": {"name": "Support", "url": …}, …}`
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, TableClause
 
-from syncd.openxchange.packing import packed, unpack
+from syncd.openxchange.packing import records, unpack
 from syncd.openxchange.tables import MAIL, MAIL_PROPERTIES, SHORT_FOLDERS, SPAM_HANDLER, TRANSPORT, TRANSPORT_PROPERTIES
-from syncd.openxchange.users import FEW, chunks, stream
+from syncd.openxchange.users import FEW, chunks
 
 _NUMBERS = frozenset(
     (
@@ -55,10 +54,13 @@ def account_rows(
             if place in found:
                 found[place]["transport"] = row
         for kind, table in (("mail_properties", MAIL_PROPERTIES), ("transport_properties", TRANSPORT_PROPERTIES)):
-            statement = sa.select(table.c.user, table.c.id, table.c.name, table.c.value)
-            for user, account, name, value in stream(connection, _of(statement, table, context, wanted)):
-                if (user, account) in found:
-                    properties = found[user, account][kind]
+            columns = (table.c.id, table.c.user, table.c.name, table.c.value)
+            ids = sorted({account for _, account in wanted})
+            mine = sa.and_(table.c.cid == context, table.c.id.in_(ids))
+            for number, owner, text in records(connection, columns, 2, table, mine):
+                if (place := (int(owner), int(number))) in found:
+                    name, value = unpack(text)
+                    properties = found[place][kind]
                     assert isinstance(properties, dict)  # noqa: S101 - made so above
                     properties[name] = value
     return found
@@ -68,24 +70,20 @@ def _whole(
     connection: Connection, context: int, table: TableClause, wanted: frozenset[tuple[int, int]]
 ) -> Iterator[tuple[tuple[int, int], dict[str, object]]]:
     columns = [column for column in table.columns if column.name not in _HIDDEN]
-    statement = sa.select(table.c.user, table.c.id, packed(columns, sqlite=connection.dialect.name == "sqlite"))
-    known: dict[str, dict[str, object]] = {}
-    for user, account, text in stream(connection, _of(statement, table, context, wanted)):
-        if (user, account) in wanted:
+    names = [column.name for column in columns]
+    known: dict[bytes, dict[str, object]] = {}
+    mine = sa.and_(table.c.cid == context, table.c.id.in_(sorted({account for _, account in wanted})))
+    for number, owner, text in records(connection, (table.c.id, table.c.user, *columns), 2, table, mine):
+        place = (int(owner), int(number))
+        if place in wanted:
             if text not in known:
-                known[text] = _unusual([column.name for column in columns], text)
-            yield (user, account), known[text]
+                known[text] = _unusual(names, text)
+            yield place, known[text]
 
 
-def _of(
-    statement: sa.Select[Any], table: TableClause, context: int, wanted: Collection[tuple[int, int]]
-) -> sa.Select[Any]:
-    return statement.where(table.c.cid == context, table.c.id.in_(sorted({account for _, account in wanted})))
-
-
-def _unusual(names: list[str], text: str) -> dict[str, object]:
+def _unusual(names: list[str], text: bytes) -> dict[str, object]:
     row: dict[str, object] = {}
-    for name, value in zip(names, unpack(text, len(names)), strict=True):
+    for name, value in zip(names, unpack(text), strict=True):
         typed = int(value) if value is not None and name in _NUMBERS else value
         if typed != _USUAL.get(name):
             row[name] = typed

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Select
 
 from syncd.core.model import Endpoint, Users
+from syncd.openxchange.packing import records
 from syncd.openxchange.tables import LOGIN, MAIL, TRANSPORT, USER
 
 _T = TypeVar("_T")
@@ -84,16 +85,16 @@ def primary_endpoints(
 
 def _logins(
     connection: Connection, context: int, asked: Collection[str], ids: Collection[int]
-) -> Iterator[tuple[Any, ...]]:
+) -> Iterator[tuple[str, int]]:
     """Read (login, user id) of the asked logins and ids, or of all users when many are asked."""
-    statement = sa.select(LOGIN.c.uid, LOGIN.c.id).where(LOGIN.c.cid == context)
-    if len(asked) > FEW or len(ids) > FEW:
-        yield from stream(connection, statement)
-        return
-    if asked:
-        yield from stream(connection, statement.where(LOGIN.c.uid.in_(asked)))
-    if ids:
-        yield from stream(connection, statement.where(LOGIN.c.id.in_(ids)))
+    here = LOGIN.c.cid == context
+    conditions = [here]
+    if len(asked) <= FEW and len(ids) <= FEW:
+        conditions = [sa.and_(here, LOGIN.c.uid.in_(asked))] if asked else []
+        conditions += [sa.and_(here, LOGIN.c.id.in_(ids))] if ids else []
+    for condition in conditions:
+        for user, uid in records(connection, (LOGIN.c.id, LOGIN.c.uid), 1, LOGIN, condition):
+            yield uid.decode(), int(user)
 
 
 def _guests(connection: Connection, context: int) -> frozenset[int]:
@@ -104,8 +105,9 @@ def _guests(connection: Connection, context: int) -> frozenset[int]:
 def _existing(connection: Connection, context: int, ids: frozenset[int]) -> frozenset[int]:
     if not ids:
         return ids
-    statement = sa.select(USER.c.id).where(USER.c.cid == context)
-    return ids & {row[0] for row in stream(connection, _narrowed(statement, USER.c.id, ids))}
+    here = USER.c.cid == context
+    asked = sa.and_(here, USER.c.id.in_(ids)) if len(ids) <= FEW else here
+    return ids & {int(row[0]) for row in records(connection, (USER.c.id,), 0, USER, asked)}
 
 
 def _other_case(connection: Connection, context: int, misses: Collection[str]) -> Mapping[str, tuple[str, ...]]:
