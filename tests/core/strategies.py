@@ -94,9 +94,9 @@ def read(
     )
 
 
-def users(logins: Mapping[int, str] | None = None, **parts: object) -> Users:
+def users(known: Mapping[int, str] | None = None, **parts: object) -> Users:
     """Give the OX users of the context, all of LOGINS unless told."""
-    known = LOGINS if logins is None else logins
+    known = LOGINS if known is None else known
     given: dict[str, object] = {
         "context": CONTEXT,
         "exists": bool(known),

@@ -1,0 +1,258 @@
+"""Who should have a mailbox: union, exclusion, identity, and how certain it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import permutations
+
+import pytest
+
+from syncd.core.desire import Desired, desire
+from syncd.core.model import Claim, Mailbox, MailboxRef, Member, SourceRead, Users
+from tests.core.strategies import (
+    ADDRESS,
+    BARRED,
+    SALES,
+    SUPPORT,
+    claim,
+    dn_of,
+    mailbox,
+    member,
+    read,
+    users,
+)
+
+BOTH = mailbox(sources=(SUPPORT, SALES))
+REF = MailboxRef(1, ADDRESS)
+NEAR, FAR = (SUPPORT.value,), (SUPPORT.value, SALES.value)
+
+
+def decided(
+    *reads: SourceRead, box: Mailbox | None = None, known: Users | None = None, counts: dict[str, int] | None = None
+) -> Desired:
+    """Decide with every source of the mailbox that is not given read as empty."""
+    box = box or mailbox()
+    given = {one.source: one for one in reads}
+    sources = {source: given.get(source) or read(source) for source in (*box.sources, *box.exclude)}
+    return desire(box, sources, known or users(), {(REF, source): count for source, count in (counts or {}).items()})
+
+
+def test_every_identified_member_should_have_the_mailbox() -> None:
+    """Members become users, each with the login that Open-Xchange knows and the entry that says so."""
+    berta, carol = member("berta"), member("carol")
+    desired = decided(read(SUPPORT, berta, carol))
+    assert {user: (want.login, want.member) for user, want in desired.accounts.items()} == {
+        4: ("berta", berta),
+        5: ("carol", carol),
+    }
+    assert desired.resolved == {"id-berta": 4, "id-carol": 5}
+    assert (desired.unresolved, desired.present) == ({}, frozenset())
+
+
+def test_a_login_unknown_by_id_is_shown_as_the_member_has_it() -> None:
+    """Where the login of a user id was not looked up, messages name the member's own login."""
+    assert decided(read(SUPPORT, member("berta")), known=users(logins={})).accounts[4].login == "berta"
+
+
+def test_sources_are_united() -> None:
+    """A member of any of several sources should have the mailbox."""
+    desired = decided(read(SUPPORT, member("berta")), read(SALES, member("carol")), box=BOTH)
+    assert desired.accounts.keys() == {4, 5}
+
+
+@pytest.mark.parametrize("paths", list(permutations((NEAR, FAR))))
+def test_a_member_of_two_sources_keeps_the_shorter_path(paths: Sequence[tuple[str, ...]]) -> None:
+    """One entry found by two sources counts once, with the shorter path."""
+    first, second = (member("berta", path=path) for path in paths)
+    desired = decided(read(SUPPORT, first), read(SALES, second), box=BOTH)
+    assert desired.accounts.keys() == {4}
+    assert desired.accounts[4].member.path == NEAR
+
+
+def test_a_member_of_two_sources_with_equal_paths_keeps_that_of_the_first() -> None:
+    """Among paths of one length the source that is configured first counts."""
+    desired = decided(
+        read(SUPPORT, member("berta", path=NEAR)), read(SALES, member("berta", path=(SALES.value,))), box=BOTH
+    )
+    assert desired.accounts[4].member.path == NEAR
+
+
+@pytest.mark.parametrize("order", list(permutations((("a", FAR), ("b", NEAR), ("c", NEAR)))))
+def test_members_who_mean_one_user_count_once(order: Sequence[tuple[str, tuple[str, ...]]]) -> None:
+    """Of several entries for one user the one with the shorter path counts, then the smaller id, in any order."""
+    entries = [member("berta", id=name, dn=f"cn={name},dc=x", path=path) for name, path in order]
+    desired = decided(read(SUPPORT, *entries))
+    assert desired.accounts.keys() == {4}
+    assert desired.accounts[4].member.id == "b"
+    assert desired.resolved == {"a": 4, "b": 4, "c": 4}
+
+
+@pytest.mark.parametrize(
+    ("logins", "word"),
+    [((), "missing"), (("berta", "carol"), "ambiguous"), (("visitor",), "guest"), (("BERTA",), "letter case")],
+)
+def test_an_unresolved_member_is_kept_apart_with_its_reason(logins: tuple[str, ...], word: str) -> None:
+    """A member without exactly one user gets nobody an account, and is remembered by id and DN."""
+    known = users(guests=frozenset({"visitor"}), other_case={"BERTA": ("berta",)})
+    one = member("x", logins=logins)
+    desired = decided(read(SUPPORT, one), known=known)
+    assert desired.accounts == {}
+    assert desired.present == {one.key}
+    notice = desired.unresolved["id-x"]
+    assert (notice.user, notice.login, notice.member, notice.op) == (None, " ".join(logins), one.dn, "")
+    assert word in notice.reason
+
+
+@pytest.mark.parametrize(
+    "barred",
+    [
+        pytest.param(member("berta"), id="the same entry"),
+        pytest.param(member("x", id="id-berta", logins=()), id="by id"),
+        pytest.param(member("x", dn=dn_of("berta").upper(), logins=()), id="by DN"),
+        pytest.param(member("x", logins=("berta",)), id="by user"),
+    ],
+)
+def test_an_excluded_member_gets_nothing(barred: Member) -> None:
+    """An exclusion meets a member by stable id, by normalised DN, or by the user that it names."""
+    desired = decided(read(SUPPORT, member("berta"), member("carol")), read(BARRED, barred))
+    assert desired.accounts.keys() == {5}
+    assert desired.is_excluded(claim(4))
+    assert not desired.is_excluded(claim(5))
+
+
+def test_an_excluded_member_is_not_unresolved() -> None:
+    """Nobody needs to hear that an excluded entry has no user."""
+    nameless = member("x", logins=())
+    desired = decided(read(SUPPORT, nameless), read(BARRED, nameless))
+    assert (desired.unresolved, desired.present) == ({}, frozenset())
+
+
+def test_an_excluded_user_is_out_whichever_entry_included_it() -> None:
+    """Where one of two entries of a user is excluded, the user is."""
+    desired = decided(
+        read(SUPPORT, member("berta"), member("b", logins=("berta",))), read(BARRED, member("b", logins=("berta",)))
+    )
+    assert desired.accounts == {}
+    assert desired.excluded_users == {4}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param(claim(4), True, id="by id"),
+        pytest.param(claim(4, member="old", dn=dn_of("berta").upper()), True, id="by DN in another case"),
+        pytest.param(claim(4, member="old", dn="uid=old,dc=x"), True, id="by user"),
+        pytest.param(claim(6, member="old", dn="no dn at all"), False, id="somebody else"),
+        pytest.param(claim(5), False, id="a member"),
+    ],
+)
+def test_a_claim_is_excluded_by_id_dn_or_user(given: Claim, *, expected: bool) -> None:
+    """A claim's member was read as excluded when its id, its last DN or its user is excluded."""
+    assert decided(read(SUPPORT, member("carol")), read(BARRED, member("berta"))).is_excluded(given) is expected
+
+
+def test_nobody_is_excluded_without_exclusions() -> None:
+    """Without an excluding source no claim counts as excluded."""
+    assert not decided(read(SUPPORT, member("carol")), box=mailbox(exclude=())).is_excluded(claim(4))
+
+
+@pytest.mark.parametrize(
+    ("reads", "given", "words"),
+    [
+        pytest.param([read(SUPPORT, member("berta", logins=()))], claim(4), "is still there: the login", id="by id"),
+        pytest.param(
+            [read(SUPPORT, member("berta", id="new", logins=()))], claim(4), "entry with its member's DN", id="by DN"
+        ),
+        pytest.param([read(SUPPORT, dangling=[dn_of("berta")])], claim(4), "still listed", id="dangling DN"),
+        pytest.param([read(SUPPORT, dangling=["memberuid=berta"])], claim(4), "still listed", id="dangling memberUid"),
+        pytest.param(
+            [read(SUPPORT, dangling=["memberuid=berta"])],
+            claim(4, login="renamed"),
+            "still listed",
+            id="dangling memberUid by the DN's name",
+        ),
+        pytest.param(
+            [read(SUPPORT, dangling=["memberuid=berta"])],
+            claim(4, dn="no dn at all"),
+            "still listed",
+            id="dangling memberUid by the login",
+        ),
+        pytest.param(
+            [read(SUPPORT, dangling=["memberuid=anton", dn_of("carol")])], claim(4), None, id="others dangling"
+        ),
+        pytest.param([read(SUPPORT, member("carol", logins=()))], claim(4), None, id="another without user"),
+        pytest.param([read(SUPPORT, member("berta"))], claim(4), None, id="identified"),
+        pytest.param([read(SUPPORT)], claim(4), None, id="gone"),
+    ],
+)
+def test_a_claims_member_counts_as_there_when_present_or_listed(
+    reads: list[SourceRead], given: Claim, words: str | None
+) -> None:
+    """A member present without a user, or listed without an entry, is there; one identified or gone is not."""
+    reason = decided(*reads).member_is_there(given)
+    assert reason is None if words is None else reason is not None and words in reason
+
+
+def test_only_including_sources_have_dangling_members() -> None:
+    """A member that an exclusion lists without an entry says nothing about who should have the mailbox."""
+    desired = decided(read(SUPPORT, dangling=["memberuid=x"]), read(BARRED, dangling=["memberuid=y"]))
+    assert desired.dangling == {"memberuid=x": "memberuid=x"}
+
+
+def test_dangling_logins_are_those_of_memberuid_and_of_the_first_rdn() -> None:
+    """The logins that may be meant by members without an entry are compared in folded case."""
+    desired = decided(read(SUPPORT, dangling=["memberuid=Carol", "memberuid=a=b+c", dn_of("Berta")]))
+    assert desired.dangling_logins() == {"carol", "a=b+c", "berta"}
+
+
+@pytest.mark.parametrize("include", [True, False])
+@pytest.mark.parametrize("exclude", [True, False])
+def test_each_side_knows_its_completeness(*, include: bool, exclude: bool) -> None:
+    """An incomplete source makes only its own side incomplete, with a reason that names it."""
+    desired = decided(
+        read(SUPPORT), read(SALES, complete=include), read(BARRED, complete=exclude, reason="page lost"), box=BOTH
+    )
+    assert (desired.includes_complete, desired.excludes_complete) == (include, exclude)
+    expected = ([] if include else [f"{SALES}: size limit"]) + ([] if exclude else [f"{BARRED}: page lost"])
+    assert list(desired.reasons) == expected
+
+
+def test_a_context_without_users_makes_both_sides_uncertain() -> None:
+    """Members of a context in which nobody exists are unknown, not absent, and the reason says so."""
+    desired = decided(read(SUPPORT, member("berta")), known=users({}))
+    assert desired.accounts == {}
+    assert (desired.includes_complete, desired.excludes_complete) == (False, False)
+    assert desired.reasons == ("context 1 has no users in this database",)
+
+
+@pytest.mark.parametrize(
+    ("source", "counts", "found", "expected"),
+    [
+        pytest.param(SUPPORT, {str(SUPPORT): 1}, read(SUPPORT), True, id="include emptied"),
+        pytest.param(BARRED, {str(BARRED): 5}, read(BARRED), True, id="exclude emptied"),
+        pytest.param(SUPPORT, {str(SUPPORT): 0}, read(SUPPORT), False, id="was empty"),
+        pytest.param(SUPPORT, {}, read(SUPPORT), False, id="never read"),
+        pytest.param(SUPPORT, {str(SUPPORT): 5}, read(SUPPORT, member("x")), False, id="has a member"),
+        pytest.param(SUPPORT, {str(SUPPORT): 5}, read(SUPPORT, complete=False), False, id="incomplete"),
+        pytest.param(SUPPORT, {str(SUPPORT): 5}, read(SUPPORT, dangling=["memberuid=x"]), True, id="only dangling"),
+    ],
+)
+def test_a_source_is_emptied_when_it_had_members_and_has_none(
+    source: object, counts: dict[str, int], found: SourceRead, *, expected: bool
+) -> None:
+    """Only a source read completely, with members at its last complete read and none now, is emptied."""
+    assert decided(found, counts=counts).emptied == ((source,) if expected else ())
+
+
+def test_the_count_of_another_mailbox_does_not_count() -> None:
+    """Whether a source is emptied is asked for this mailbox."""
+    box = mailbox()
+    reads = {SUPPORT: read(SUPPORT), BARRED: read(BARRED)}
+    assert desire(box, reads, users(), {(MailboxRef(2, ADDRESS), str(SUPPORT)): 5}).emptied == ()
+
+
+def test_the_order_of_members_does_not_matter() -> None:
+    """However a server sorts its answer, the same users are desired with the same members."""
+    entries = [*(member(login) for login in ("anton", "berta", "carol")), member("b", logins=("berta",))]
+    results = [decided(read(SUPPORT, *order)) for order in permutations(entries)]
+    assert all(dict(one.accounts) == dict(results[0].accounts) for one in results)
