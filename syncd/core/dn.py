@@ -15,7 +15,7 @@ import unicodedata
 _TYPE = r"(?:cn|uid|ou|dc|o|c|l)"  # only types with one spelling: `userid=` has to become `uid=`
 _TEXT = r"[a-z0-9_.@'()/:-]+(?: [a-z0-9_.@'()/:-]+)*"
 _PLAIN = re.compile(f"{_TYPE}={_TEXT}(?:,{_TYPE}={_TEXT})*").fullmatch
-_SEPARATOR = re.compile(r'[,;+]')
+_SEPARATOR = re.compile(r"[,;+]")
 _HEX = re.compile(r"[0-9a-fA-F]{2}").fullmatch
 _OIDS = {  # the short names of RFC 4514 section 3; servers write either
     "2.5.4.3": "cn", "2.5.4.7": "l", "2.5.4.8": "st", "2.5.4.10": "o", "2.5.4.11": "ou", "2.5.4.6": "c",
@@ -25,15 +25,15 @@ _OIDS = {  # the short names of RFC 4514 section 3; servers write either
 }  # fmt: skip
 
 
-class InvalidDN(ValueError):
+class InvalidDN(ValueError):  # noqa: N818 - a state, as the names in syncd.errors
     """The text is not a distinguished name."""
 
 
 def normalise(dn: str) -> str:
-    """Give the normal form of a DN.
+    r"""Give the normal form of a DN.
 
-    >>> normalise("CN=Doe\\\\, John , OU=People,DC=Example,DC=org")
-    'cn=doe\\\\2c john,ou=people,dc=example,dc=org'
+    >>> normalise("CN=Doe\\, John , OU=People,DC=Example,DC=org")
+    'cn=doe\\2c john,ou=people,dc=example,dc=org'
 
     Raises:
         InvalidDN: the text is no DN (RFC 4514 section 3).
@@ -67,9 +67,16 @@ def split(dn: str) -> tuple[str, str]:
         if dn[position] == '"':
             position = _closing_quote(dn, position)
         elif dn[position] in ",;":
-            return dn[:position].strip(), dn[position + 1 :].strip()
+            return _trim(dn[:position]), _trim(dn[position + 1 :])
         position += 1
-    return dn.strip(), ""
+    return _trim(dn), ""
+
+
+def _trim(text: str) -> str:
+    """Cut blanks at either end, except one that is escaped."""
+    cut = text.strip(" ")
+    backslashes = len(cut) - len(cut.rstrip("\\"))
+    return f"{cut} " if backslashes % 2 and text.endswith(" ") else cut
 
 
 def _parse(dn: str) -> list[list[tuple[str, str]]]:
@@ -176,7 +183,7 @@ def _hexstring(digits: str, dn: str) -> str:
 
 
 def _canonical(value: str) -> str:
-    """Prepare a value as RFC 4518 does for caseIgnoreMatch, and write what would be ambiguous as `\\xx`."""
+    r"""Prepare a value as RFC 4518 does for caseIgnoreMatch, and write what would be ambiguous as `\xx`."""
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold())
     text = " ".join(part for part in text.split(" ") if part)
     return re.sub(r"[,+\"\\<>;=#\x00-\x1f]", lambda match: f"\\{ord(match.group()):02x}", text)

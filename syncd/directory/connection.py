@@ -19,7 +19,7 @@ from ldap3 import NONE, Server
 from ldap3.core.exceptions import LDAPException
 
 from syncd.core.model import Secret
-from syncd.directory.search import LiveSearcher, Lost, refusal
+from syncd.directory.search import MALFORMED, LiveSearcher, Lost, refusal
 from syncd.directory.strategy import PinnedTls, StreamConnection
 
 _PORTS = {"ldap": 389, "ldaps": 636, "ldapi": 0}
@@ -95,7 +95,7 @@ def connect(url: str, options: Options) -> LiveSearcher:
             operations += 1
             connection.start_tls(read_server_info=False)
         connection.bind(read_server_info=False)
-    except (LDAPException, OSError) as error:
+    except (LDAPException, OSError, *MALFORMED) as error:
         cause = connection.strategy.failure or error
         with contextlib.suppress(LDAPException, OSError):
             connection.strategy.close()
@@ -181,4 +181,6 @@ def _unreachable(  # noqa: PLR0911 - one return a cause
         return Lost(f"{url}: {os.strerror(error.errno)}", hint="is the server up, the port right?")
     if "invalid server address" in str(error):
         return Lost(f"{url}: the host name {address.host} is unknown", hint="check directory.urls and the name server")
+    if isinstance(error, MALFORMED):
+        return Lost(f"{url}: the answer is no LDAP", hint="is this the port of a directory?")
     return Lost(f"{url}: {error}")

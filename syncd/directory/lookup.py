@@ -242,11 +242,10 @@ class Lookup:
             written_parents.setdefault(parent_key, parent)
             families[parent_key][key] = (written, assertion)
         lonely = [parent for parent, children in families.items() if len(children) == 1]
-        if len(lonely) > _LONELY:
-            self._read_scattered(lonely, families)
+        # key → why nothing was found, where that is not a plain "nothing"
+        troubles = self._read_scattered(lonely, families) if len(lonely) > _LONELY else {}
         for parent in lonely:
             alone.update((key, written) for key, (written, _) in families.pop(parent).items())
-        troubles: dict[str, str] = {}  # key → why nothing was found, where that is not a plain "nothing"
         for parent_key, children in families.items():
             for chunk in _chunks(list(children.items())):
                 query = Query(
@@ -257,12 +256,21 @@ class Lookup:
             alone.update((key, written) for key, (written, _) in children.items() if key not in self.found)
         self._probe({key: written for key, written in alone.items() if key not in self.found}, troubles)
 
-    def _read_scattered(self, lonely: list[str], families: dict[str, dict[str, tuple[str, str]]]) -> None:
-        """Ask for entries that each have another parent by their RDN in the whole tree; what is not found remains."""
-        inside = [p for p in lonely if f",{p}".endswith(f",{self._base_key}")]
-        asked = {key: text for parent in inside for key, (_, text) in families[parent].items()}
+    def _read_scattered(
+        self, lonely: list[str], families: Mapping[str, Mapping[str, tuple[str, str]]]
+    ) -> dict[str, str]:
+        """Ask for entries that each have another parent by their RDN in the whole tree; give why some were not."""
+        server, troubles, asked = self._searcher.server, dict[str, str](), dict[str, str]()
+        for parent in lonely:
+            for key, (written, text) in families[parent].items():
+                if f",{parent}".endswith(f",{self._base_key}"):
+                    asked[key] = text
+                else:
+                    troubles[key] = f"{server}: {written}: one of too many entries outside {self._base}"
         for chunk in _chunks(list(asked.items())):
-            self._ask(self._below(any_of([text for _, text in chunk]), self.attributes))
+            if reason := self._ask(self._below(any_of([text for _, text in chunk]), self.attributes)):
+                troubles.update((key, reason) for key, _ in chunk)
+        return troubles
 
     def _ask(self, query: Query) -> str:
         """Remember what a query finds; give why it is not all, or empty text."""

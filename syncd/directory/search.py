@@ -7,6 +7,7 @@ export.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -45,6 +46,8 @@ _CODES = {  # RFC 4511 appendix A, in words; and what to do
     53: ("server unwilling to perform", ""),
     87: ("invalid filter", "check the filter's parentheses and escapes (RFC 4515)"),
 }
+MALFORMED = (IndexError, KeyError, ValueError, TypeError, AttributeError)
+"""What ldap3's decoder raises when the octets are no LDAP."""
 Scope = Literal["base", "one", "sub"]
 
 
@@ -191,10 +194,10 @@ class LiveSearcher:
 
     def close(self) -> None:
         """Say goodbye; a connection that is gone already is no error."""
-        try:
+        with contextlib.suppress(LDAPException, OSError):
             self.connection.unbind()
-        except (LDAPException, OSError):
-            return
+        if not self.connection.closed:  # the goodbye could not be sent
+            self.connection.strategy.close()
 
     def _ask(self, query: Query, cookie: bytes | None) -> int:
         self.operations += 1
@@ -217,7 +220,7 @@ class LiveSearcher:
             return self.connection.strategy.collect(message_id)
         except (LDAPException, OSError) as error:
             raise Lost(f"{self.server}: {_lost(error)}") from None
-        except (IndexError, KeyError, ValueError, TypeError, UnicodeError) as error:
+        except MALFORMED as error:
             self.connection.strategy.close()
             raise Lost(f"{self.server}: the answer is no LDAP ({type(error).__name__})") from None
 
