@@ -273,11 +273,28 @@ def _longest_pause(trigger: BaseTrigger) -> float:
 def _trigger(settings: Settings) -> BaseTrigger:
     schedule = settings.schedule
     jitter = round(schedule.jitter) or None
-    if schedule.cron is not None:
-        trigger = CronTrigger.from_crontab(schedule.cron)  # in local time, as crontab(5) has it
-        trigger.jitter = jitter
-        return trigger
-    return IntervalTrigger(seconds=round(schedule.every or 300), jitter=jitter, timezone=UTC)
+    if schedule.cron is None:
+        return IntervalTrigger(seconds=round(schedule.every or 300), jitter=jitter, timezone=UTC)
+    minute, hour, day, month, weekday = schedule.cron.split()
+    return CronTrigger(  # in local time, as crontab(5) has it
+        minute=minute, hour=hour, day=day, month=month, day_of_week=_weekdays(weekday), jitter=jitter
+    )
+
+
+def _weekdays(text: str) -> str:
+    """Translate the last field of a crontab line, where 0 and 7 are Sunday; APScheduler counts from Monday."""
+    names = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+
+    def number(day: str) -> int:
+        return int(day) if day.isdigit() else names.index(day)
+
+    found: set[int] = set()
+    for part in text.lower().split(","):
+        span, _, step = part.partition("/")
+        first, _, last = ("0", "-", "6") if span == "*" else span.partition("-")
+        end = number(last) if last else 6 if step else number(first)
+        found |= {day % 7 for day in range(number(first), end + 1, int(step or 1))}
+    return ",".join(names[day] for day in sorted(found))
 
 
 def _now() -> datetime:
