@@ -1,0 +1,91 @@
+"""Whether a read continues the last one, and what became of the changes of a run that died."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from syncd.core.continuity import settle, wait_reason
+from syncd.core.model import Observed
+from tests.core.strategies import RIGHT, WRONG, observed
+
+ONE, TWO = "ldaps://ldap1.example.org", "ldaps://ldap2.example.org"
+EARLY, LATE = "20260101000000.000000Z#000000#001#000000", "20260101000001.000000Z#000000#001#000000"
+SECOND = "20260101000000.000000Z#000000#002#000000"
+SECOND_LATE = "20260102000000.000000Z#000000#002#000000"
+
+
+@pytest.mark.parametrize(
+    ("last", "server", "counter"),
+    [
+        pytest.param(None, ONE, EARLY, id="first read"),
+        pytest.param((ONE, EARLY), "", None, id="no server answered"),
+        pytest.param((ONE, EARLY), ONE, EARLY, id="nothing changed"),
+        pytest.param((ONE, EARLY), ONE, LATE, id="went on"),
+        pytest.param((ONE, EARLY), ONE, None, id="no counter now"),
+        pytest.param((ONE, None), ONE, EARLY, id="no counter then"),
+        pytest.param((ONE, EARLY), ONE, f"{EARLY} {SECOND}", id="a replica more"),
+        pytest.param((ONE, f"{EARLY} {SECOND}"), ONE, f"{SECOND} {LATE}", id="sorted in another way"),
+        pytest.param((ONE, "7"), ONE, "8", id="a plain counter"),
+        pytest.param((ONE, f"{EARLY} {LATE}"), ONE, LATE, id="the newest of a replica counts"),
+    ],
+)
+def test_a_read_that_continues_the_last_one_lets_removals_pass(
+    last: tuple[str, str | None] | None, server: str, counter: str | None
+) -> None:
+    """The same server with a change counter that did not go back makes nothing wait."""
+    assert wait_reason(last, server, counter) is None
+
+
+@pytest.mark.parametrize(
+    ("last", "server", "counter", "words"),
+    [
+        pytest.param((ONE, EARLY), TWO, LATE, [ONE, TWO, "second complete read"], id="another server"),
+        pytest.param((ONE, None), TWO, None, [ONE, TWO], id="another server without counters"),
+        pytest.param((ONE, LATE), ONE, EARLY, [ONE, "went back", "second complete read"], id="went back"),
+        pytest.param(
+            (ONE, f"{EARLY} {SECOND_LATE}"), ONE, f"{LATE} {SECOND}", ["went back"], id="one replica went back"
+        ),
+        pytest.param((ONE, f"{EARLY} {SECOND}"), ONE, LATE, ["went back"], id="a replica is gone"),
+    ],
+)
+def test_a_read_that_does_not_continue_makes_removals_wait(
+    last: tuple[str, str | None], server: str, counter: str | None, words: list[str]
+) -> None:
+    """Another server, or a change counter that went back on any replica, is a reason that names the server."""
+    reason = wait_reason(last, server, counter)
+    assert reason is not None
+    assert all(word in reason for word in words)
+
+
+NEW = {"mail_url": RIGHT.mail_url, "login": RIGHT.login}
+
+
+@pytest.mark.parametrize(
+    ("op", "new", "stored", "expected"),
+    [
+        pytest.param("create", None, [observed(4, 20)], "applied", id="create, stored"),
+        pytest.param("create", None, [observed(4, 30), observed(4, 20)], "applied", id="create, stored beside another"),
+        pytest.param("create", None, [observed(4, 30)], "abandoned", id="create, another id"),
+        pytest.param("create", None, [], "abandoned", id="create, nothing"),
+        pytest.param("create", None, [observed(4, 20, secondary=False)], "abandoned", id="create, a private account"),
+        pytest.param("delete", None, [], "applied", id="delete, gone"),
+        pytest.param("delete", None, [observed(4, 30)], "applied", id="delete, another id"),
+        pytest.param("delete", None, [observed(4, 20)], "abandoned", id="delete, still stored"),
+        pytest.param("update", NEW, [observed(4, 20)], "applied", id="update, new values"),
+        pytest.param("update", NEW, [observed(4, 20, fields=WRONG)], "abandoned", id="update, old values"),
+        pytest.param(
+            "update", NEW, [observed(4, 20, fields=RIGHT._replace(login="x"))], "abandoned", id="update, one value"
+        ),
+        pytest.param("update", NEW, [observed(4, 30)], "abandoned", id="update, another id"),
+        pytest.param("update", NEW, [], "abandoned", id="update, gone"),
+        pytest.param("update", {**NEW, "password": "***"}, [observed(4, 20)], "applied", id="update, with password"),
+        pytest.param("update", {"name": "x"}, [observed(4, 20)], "abandoned", id="update, a field that is not kept"),
+    ],
+)
+def test_an_open_change_is_settled_by_what_is_stored(
+    op: str, new: Mapping[str, object] | None, stored: list[Observed], expected: str
+) -> None:
+    """Each row of the table: a change counts as applied exactly when its result is stored."""
+    assert settle(op, 20, new, stored) == expected
