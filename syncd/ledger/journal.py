@@ -4,11 +4,11 @@ The rule kept here: a change is in the journal as `pending`, and a create has a 
 Open-Xchange is written to; what became of it is noted in one transaction together with what it does to the claims. So
 being killed anywhere in between leaves pending rows, which the next run finds (`unsettled`) and settles.
 
-| op     | intend                    | concluded: applied | concluded: failed        | killed in between            |
-|--------|---------------------------|--------------------|--------------------------|------------------------------|
-| create | journal row, pending claim| claim held         | pending claim removed    | pending claim, row to settle |
-| update | journal row               | seal noted         | claim unchanged          | claim unchanged, row to settle |
-| delete | journal row               | claim removed      | claim unchanged          | claim unchanged, row to settle |
+| op     | intend                     | concluded: applied | concluded: failed     | killed in between, then settled |
+|--------|----------------------------|--------------------|-----------------------|---------------------------------|
+| create | journal row, pending claim | claim held         | pending claim removed | recovered, or forgotten         |
+| update | journal row                | seal noted         | claim unchanged       | claim unchanged                 |
+| delete | journal row                | claim removed      | claim unchanged       | claim removed if it was applied |
 
 Statements go by batch, never by account (except failures): 1,000 accounts are about a dozen statements.
 """
@@ -157,10 +157,21 @@ def unsettled(work: Work) -> tuple[Unsettled, ...]:
 
 
 def settle(work: Work, results: Mapping[int, str]) -> None:
-    """Note what became of unsettled changes (applied, failed or abandoned); claims are for `recover` and `forget`."""
+    """Note what became of unsettled changes (applied, failed or abandoned); a delete that was applied ends its claim.
+
+    Without that the claim would count as one whose account has vanished, and many of these hold a mailbox. Pending
+    claims of creates are left to `recover` and `forget`.
+    """
     work.update(
         "journal", ("seq",), ("result",), [(seq, result) for seq, result in results.items()], "t.result = 'pending'"
     )
+    applied = [seq for seq, result in results.items() if result == "applied"]
+    gone = "(SELECT mailbox, user, account FROM journal WHERE op = 'delete' AND seq IN ({}))"
+    if work.sqlite:
+        work.each(f"DELETE FROM claims WHERE (mailbox, user, account) IN {gone}", applied)
+        return
+    same = "j.mailbox = c.mailbox AND j.user = c.user AND j.account = c.account"
+    work.each(f"DELETE c FROM claims c JOIN {gone} j ON {same}", applied)
 
 
 def path_json(path: Iterable[str]) -> str:
@@ -218,9 +229,7 @@ def _plain(value: object) -> object:
 _ENCODER = json.JSONEncoder(default=_plain)  # ASCII only: a lone surrogate survives as its escape
 
 
-def _without_passwords(rows: Mapping[str, object]) -> dict[str, object]:
-    return {
-        name: _without_passwords(value) if isinstance(value, Mapping) else value
-        for name, value in rows.items()
-        if name != "password"
-    }
+def _without_passwords(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {k: _without_passwords(v) for k, v in value.items() if not str(k).lower().endswith("password")}
+    return [_without_passwords(item) for item in value] if isinstance(value, list | tuple) else value

@@ -202,7 +202,7 @@ class Ledger:
             return claims.release(work, run, at, ref)
 
     def settle(self, results: Mapping[int, str]) -> None:
-        """Note what became of unsettled changes: seq → applied, failed or abandoned."""
+        """Note what became of unsettled changes: seq → applied (of a delete: its claim ends), failed or abandoned."""
         if results:
             with self._database.writing() as work:
                 journal.settle(work, results)

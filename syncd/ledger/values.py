@@ -10,7 +10,7 @@ from typing import NamedTuple
 from syncd.core.model import Change, MailboxRef, Op, Secret
 
 Rows = Mapping[str, object]
-"""Stored rows of an account as a mapping that JSON can hold; keys named `password` are left out when it is written."""
+"""Stored rows of an account as a mapping that JSON can hold; keys that end in `password` are left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

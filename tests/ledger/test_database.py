@@ -6,7 +6,8 @@ import os
 import sqlite3
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -194,6 +195,20 @@ def test_sqlite_survives_a_loss_of_power(sqlite: LedgerOptions) -> None:
     database.close()
 
 
+def test_threads_share_a_ledger(options: LedgerOptions) -> None:
+    """The scheduler renews its lease while a run writes: each call has a connection of its own."""
+    clock = iter(range(0, 10_000, 10)).__next__
+    with Ledger.open(replace(options, lock_timeout=30)) as ledger, ThreadPoolExecutor(3) as pool:
+        ledger.register(BOTH)
+        with ledger.lease("daemon", "syncd run", wait=0, monotonic=clock) as lease:
+            calls: list[Callable[[], object]] = [lease.renew, ledger.claims]
+            others = [pool.submit(call) for call in calls * 20]
+            for number in range(20):
+                ledger.intend("r", f"b{number}", NOON, intents(Op.CREATE, [number]))
+            assert [future.exception() for future in others] == [None] * 40
+        assert len(ledger.unsettled()) == 20
+
+
 # --------------------------------------------------------------------------- MySQL
 
 
@@ -244,6 +259,30 @@ def test_a_server_that_is_down_is_told() -> None:
     """Nobody listening is an error that names the ledger, not a traceback."""
     with pytest.raises(LedgerUnavailable, match=r"ledger 127.0.0.1/syncd: .*refused"):
         Ledger.open(LedgerOptions(url="mysql://syncd@127.0.0.1:1/syncd", tls=False))
+
+
+@pytest.mark.mariadb
+def test_a_lost_connection_is_replaced(mariadb: MariaDb) -> None:
+    """A connection that the server ended while it was idle is noticed before it is used."""
+    with Ledger.open(over_tcp(mariadb)) as ledger:
+        with ledger._database.reading() as work:
+            ((number,),) = work.rows("SELECT CONNECTION_ID()")
+        with mariadb.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"KILL {number}")
+        assert ledger.claims() == {}
+
+
+@pytest.mark.mariadb
+def test_a_connection_lost_within_a_call_is_told(mariadb: MariaDb) -> None:
+    """When the server ends the connection in the middle of a transaction nothing of it is kept."""
+    with Ledger.open(over_tcp(mariadb)) as ledger:
+        with pytest.raises(LedgerUnavailable, match="localhost/ox_"), ledger._database.writing() as work:  # noqa: PT012
+            work.run("INSERT INTO cursors (name, server, confirmed, at) VALUES ('directory', 'x', 1, 1)")
+            ((number,),) = work.rows("SELECT CONNECTION_ID()")
+            with mariadb.connect() as connection, connection.cursor() as cursor:
+                cursor.execute(f"KILL {number}")
+            work.run("UPDATE cursors SET server = 'y'")
+        assert ledger.cursor() is None
 
 
 @pytest.mark.mariadb

@@ -86,12 +86,15 @@ def test_a_lost_account_is_claimed_anew(ledger: Ledger) -> None:
 
 def test_the_journal_has_rows_without_passwords(ledger: Ledger) -> None:
     """Old and new rows are kept as JSON, octets and times as text, and nothing named password."""
-    old = {"mail": {"id": 103, "password": "geheim", "blob": b"\x01", "at": NOON}, "password": "geheim"}
+    old = {
+        "mail": {"id": 103, "password": "geheim", "blob": b"\x01", "at": NOON},
+        "rows": [{"Transport_Password": "geheim"}],
+    }
     new = json.dumps({"mail": {"id": 103}})
     ledger.intend("r", "b", NOON, [Intent(change(Op.UPDATE, 3), SUPPORT, 103, old, new)])
     ((user, login, account, path, stored),) = journal(ledger, "user, login, account, path, old")
     assert (user, login, account, tuple(json.loads(path))) == (3, "user3", 103, PATH)
-    assert json.loads(stored) == {"mail": {"id": 103, "blob": "01", "at": str(NOON)}}
+    assert json.loads(stored) == {"mail": {"id": 103, "blob": "01", "at": str(NOON)}, "rows": [{}]}
     assert ledger.unsettled()[0].new == {"mail": {"id": 103}}
 
 
@@ -124,6 +127,16 @@ def test_unsettled_changes_are_found_and_settled(ledger: Ledger) -> None:
     assert [u.user for u in ledger.unsettled()] == [5]
     ledger.settle({found[0].seq: "applied"})
     assert journal(ledger, "result") == [("abandoned",), ("applied",), ("pending",)]
+
+
+@pytest.mark.parametrize(("result", "left"), [("applied", {4, 5}), ("abandoned", {3, 4, 5}), ("failed", {3, 4, 5})])
+def test_a_delete_that_proves_applied_ends_its_claim(ledger: Ledger, result: str, left: set[int]) -> None:
+    """Settling ends the claim on the deleted account, not one on another account of that user, and no other op's."""
+    hold(ledger, [3, 4, 5])
+    ledger.intend("dead", "b", NOON, [*intents(Op.DELETE, [3, 4]), *intents(Op.UPDATE, [5])])
+    ledger.refresh(SUPPORT, [ledger.claims()[SUPPORT][4]._replace(account=999)])
+    ledger.settle({row.seq: result for row in ledger.unsettled()})
+    assert set(ledger.claims()[SUPPORT]) == left
 
 
 @pytest.mark.parametrize("op", list(Op))

@@ -50,9 +50,9 @@ def test_killed_anywhere_the_ledger_is_before_or_after(options: LedgerOptions) -
         with Ledger.open(fresh) as ledger:
             claims = {user: claim.held for user, claim in ledger.claims()[SUPPORT].items()}
             pending = [row.user for row in ledger.unsettled()]
-        before = ({3: True, 4: True}, [])
+        before: tuple[dict[int, bool], list[int]] = ({3: True, 4: True}, [])
         promised = ({1: False, 2: False, 3: True, 4: True}, [1, 2, 3, 4])
-        concluded = ({1: True, 4: True}, [])
+        concluded: tuple[dict[int, bool], list[int]] = ({1: True, 4: True}, [])
         printed = done.stdout.split()
         allowed = {0: [before, promised], 1: [promised, concluded], 2: [concluded]}[len(printed)]
         assert (claims, pending) in allowed

@@ -141,5 +141,6 @@ def test_reading_writes_nothing(ledger: Ledger) -> None:
     ledger._database.writing = None  # type: ignore[method-assign,assignment]
     ledger.claims(), ledger.windows(NOON), ledger.counts(), ledger.cursor(), ledger.approvals()
     ledger.orphans([]), ledger.unsettled(), ledger.held(), ledger.sightings(), ledger.runs()
-    ledger.last_success(), ledger.status(), ledger.holder("run"), ledger.register(BOTH)
+    ledger.last_success(), ledger.status(), ledger.holder("run")
+    ledger.register(BOTH)
     assert set(sent) <= {"BEGIN"}
