@@ -1,4 +1,4 @@
-"""Write syncd/core/collation.json anew from a real server: `python -m tests.openxchange.make_collation HOST PORT USER PASSWORD`.
+"""Write syncd/core/collation.json anew: `python -m tests.openxchange.make_collation HOST PORT USER PASSWORD`.
 
 Every character gets a key made of tokens; a token is one weight, or the pair that UCA gives to characters without an
 entry of their own (its first half lies between FB40 and FBFF and never stands alone). A token is written as the first
