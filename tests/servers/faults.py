@@ -86,6 +86,7 @@ class FaultProxy:
         if self.how == "reset":
             sink.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             with contextlib.suppress(OSError):
+                sink.shutdown(socket.SHUT_RD)  # wakes the other thread, which else would keep the socket from closing
                 source.shutdown(socket.SHUT_RDWR)
             sink.close()
         else:
