@@ -112,7 +112,8 @@ def note(
         stored = open_plans.get(ref, set())
         if applied and judgement.approved in stored:
             work.run(
-                "UPDATE held_plans SET state = 'applied' WHERE mailbox = ? AND digest = ? AND state = 'approved'",
+                "UPDATE held_plans SET state = 'applied' "
+                "WHERE mailbox = ? AND digest = ? AND state IN ('held', 'approved')",
                 (numbers[ref], judgement.approved),
             )
         if judgement.held_digest is None:
