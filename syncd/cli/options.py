@@ -101,7 +101,14 @@ def ledger_of(config: Path) -> Iterator[tuple[Settings, Ledger]]:
 
 
 def named(instance: Instance, addresses: Sequence[str] | None, context: int | None) -> frozenset[MailboxRef]:
-    """Find the mailboxes that `--mailbox` names; none named gives none, which means all."""
+    """Find the mailboxes that `--mailbox` names; none named gives none, which means all.
+
+    Raises:
+        typer.BadParameter: a context alone, which would look like a restriction and be none.
+        SyncdError: no such mailbox, or several.
+    """
     from syncd.wiring import find  # noqa: PLC0415
 
+    if context is not None and not addresses:
+        raise typer.BadParameter("tells equal addresses apart and goes with --mailbox", param_hint="--context")
     return frozenset(find(instance.mailboxes, address, context).ref for address in addresses or ())
