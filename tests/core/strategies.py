@@ -197,30 +197,31 @@ _BOOLEANS = st.booleans()
 
 
 @st.composite
-def members(draw: st.DrawFn) -> Member:
-    """Draw a member: with its own login, another's, several, none, of unknown people, on paths of any length."""
-    login = draw(st.sampled_from((*LOGINS.values(), "nobody")))
-    logins = draw(
-        st.one_of(
-            st.just((login,)),
-            st.lists(st.sampled_from((*LOGINS.values(), "nobody")), max_size=2).map(tuple),
-        )
-    )
-    path = draw(st.sampled_from(((SUPPORT.value,), (SUPPORT.value, SALES.value))))
-    number = draw(st.sampled_from(("", "", "", "-2")))
-    return member(login, id=f"id-{login}{number}", logins=logins, path=path)
+def directories(draw: st.DrawFn) -> tuple[Member, ...]:
+    """Draw the entries of a directory: with their own login, another's, several, none, of people nobody knows."""
+    names = (*LOGINS.values(), "nobody")
+    entries = []
+    for name in names:
+        logins = st.one_of(st.just([name]), st.just([name]), st.lists(st.sampled_from(names), max_size=2))
+        entries.append(member(name, logins=draw(logins)))
+    for name in draw(st.lists(st.sampled_from(names), max_size=2, unique=True)):
+        entries.append(member(f"{name}-2", logins=(name,)))
+        entries.append(member(name, id=f"id-{name}-3", logins=()))
+    return tuple(entries)
 
 
 @st.composite
-def source_reads(draw: st.DrawFn, source: Source) -> SourceRead:
-    """Draw what a source yielded."""
-    found = draw(st.lists(members(), max_size=6))
-    dangling = draw(
-        st.lists(
-            st.sampled_from([*map(dn_of, LOGINS.values()), *(f"memberuid={n}" for n in LOGINS.values())]), max_size=2
-        )
+def source_reads(draw: st.DrawFn, source: Source, entries: Sequence[Member]) -> SourceRead:
+    """Draw what a source yielded: some entries, on paths of one or two groups, and some dangling members."""
+    paths = ((source.value,), (source.value, "cn=nested"))
+    found = draw(st.lists(st.sampled_from(entries), max_size=6))
+    listed = [*map(dn_of, LOGINS.values()), *(f"memberuid={login}" for login in LOGINS.values())]
+    return read(
+        source,
+        *(one._replace(path=draw(st.sampled_from(paths))) for one in found),
+        complete=draw(_BOOLEANS),
+        dangling=draw(st.lists(st.sampled_from(listed), max_size=2)),
     )
-    return read(source, *found, complete=draw(_BOOLEANS), dangling=dangling)
 
 
 @st.composite
@@ -251,11 +252,12 @@ def worlds(draw: st.DrawFn) -> World:
         existing=draw(st.sampled_from(("adopt", "leave"))),
         extra=draw(st.sampled_from(("leave", "remove"))),
     )
+    entries = draw(directories())
     known = draw(st.sets(st.sampled_from(tuple(LOGINS)), min_size=draw(st.sampled_from((0, 5)))))
     claimed = draw(st.sets(st.sampled_from(tuple(LOGINS))))
     return World(
         mailbox=box,
-        reads=[draw(source_reads(source)) for source in (*box.sources, *box.exclude)],
+        reads=[draw(source_reads(source, entries)) for source in (*box.sources, *box.exclude)],
         users=users({user: LOGINS[user] for user in sorted(known)}),
         stored=draw(stored_accounts()),
         claims={
