@@ -1,0 +1,375 @@
+"""What MariaDB may do to us, and what then is raised, retried or reported."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pymysql
+import pytest
+import sqlalchemy as sa
+
+from syncd.core.accounts import wanted
+from syncd.core.model import Endpoint, Secret
+from syncd.errors import ConfigurationError, StoreRefused, StoreUnavailable
+from syncd.openxchange import packing
+from syncd.openxchange.check import findings
+from syncd.openxchange.connect import Database, Tls
+from syncd.openxchange.sql import SqlStore, open_store
+from tests.openxchange.world import OBFUSCATION, World, creations, errors, mailbox
+from tests.servers.mariadb import MariaDb
+
+pytestmark = pytest.mark.mariadb
+
+GRANTS = (
+    "SELECT ON {0}.`user`",
+    "SELECT ON {0}.login2user",
+    "SELECT ON {0}.updateTask",
+    "SELECT, UPDATE ON {0}.sequence_mail_service",
+    "SELECT, INSERT, UPDATE, DELETE ON {0}.user_mail_account",
+    "SELECT, INSERT, UPDATE, DELETE ON {0}.user_transport_account",
+    "SELECT, INSERT, UPDATE, DELETE ON {0}.user_mail_account_properties",
+    "SELECT, INSERT, UPDATE, DELETE ON {0}.user_transport_account_properties",
+)
+"""What the README names as the exact rights."""
+
+
+@pytest.fixture
+def world(mariadb: MariaDb, ox_database: str) -> Iterator[World]:
+    """Give a populated schema and a store that waits one second for a lock and counts its sleeps."""
+    store = SqlStore(mariadb.options(ox_database, lock_timeout=1, obfuscation=OBFUSCATION))
+    yield World(store, mariadb.engine(ox_database)).populate()
+    store.close()
+
+
+@pytest.fixture
+def limited(mariadb: MariaDb, world: World, ox_database: str) -> Iterator[tuple[SqlStore, str]]:
+    """Give a store of a user with exactly the documented rights, and that user's name."""
+    user = f"lim_{ox_database}"
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE USER {user}@'%' IDENTIFIED BY 'limited'")
+        for grant in GRANTS:
+            cursor.execute(f"GRANT {grant.format(ox_database)} TO {user}@'%'")
+    options = mariadb.options(ox_database, url=mariadb.url(ox_database, user), password=Secret("limited"))
+    store = SqlStore(options)
+    yield store, user
+    store.close()
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"DROP USER {user}@'%'")
+
+
+def test_documented_rights_are_enough(world: World, limited: tuple[SqlStore, str]) -> None:
+    """With exactly the documented GRANTs everything works, lock and check included."""
+    narrow = World(limited[0], world.engine)
+    box = mailbox()
+    with narrow.store.exclusive():
+        assert narrow.store.refusals([1]) == {}
+        written = narrow.create(box, [3])
+        narrow.update(box, wanted(box.account)._replace(login="x"), written)
+        assert narrow.store.users(1, ["user3", "USER4"], [3]).by_login == {"user3": 3}
+        assert narrow.store.rows(1, [(3, written[0].account)])
+        assert errors(narrow.delete(box, narrow.observed(box).values())) == [None]
+    assert [finding for finding in findings(narrow.store.database.options, [1]) if not finding.ok] == []
+
+
+@pytest.mark.parametrize("number", range(len(GRANTS)))
+def test_each_missing_right_is_reported(
+    mariadb: MariaDb, world: World, limited: tuple[SqlStore, str], ox_database: str, number: int
+) -> None:
+    """Without any one of the rights the check fails, and writing is refused."""
+    store, user = limited
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"REVOKE {GRANTS[number].format(ox_database)} FROM {user}@'%'")
+    assert [finding for finding in findings(store.database.options, [1]) if not finding.ok]
+    assert store.refusals([1])
+
+
+def test_missing_write_right_is_refused(
+    mariadb: MariaDb, world: World, limited: tuple[SqlStore, str], ox_database: str
+) -> None:
+    """Where only INSERT is missing, creating is refused with the hint at the GRANTs and nothing is written."""
+    store, user = limited
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"REVOKE INSERT ON {ox_database}.user_transport_account FROM {user}@'%'")
+    before = world.tables()
+    with pytest.raises(StoreRefused, match=r"INSERT command denied .* GRANTs"):
+        World(store, world.engine).create(mailbox(), [3])
+    assert world.tables() == before
+
+
+def test_read_only_server(mariadb: MariaDb, world: World, limited: tuple[SqlStore, str]) -> None:
+    """A read-only server is refused beforehand, and a write meets StoreRefused."""
+    store, _ = limited
+    first = store.reserve(1, 1)
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SET GLOBAL read_only = 1")
+        try:
+            assert "is read-only" in store.refusals([1])[1]
+            with pytest.raises(StoreRefused, match="is read-only"):
+                store.create(1, creations(mailbox(), [3], first))
+        finally:
+            cursor.execute("SET GLOBAL read_only = 0")
+
+
+def test_another_writer_with_the_same_address(mariadb: MariaDb, world: World, ox_database: str) -> None:
+    """A writer who holds the counter's row finishes first, and then our account is a duplicate, not a second row."""
+    box = mailbox()
+    first = world.store.reserve(1, 1)
+    other = mariadb.connect(ox_database)
+    results: list[str | None] = []
+    with other, other.cursor() as cursor:
+        cursor.execute("UPDATE sequence_mail_service SET id = id + 1 WHERE cid = 1")
+        cursor.execute(
+            "INSERT INTO user_mail_account (cid, id, user, name, url, login, primary_addr, spam_handler, secondary)"
+            " VALUES (1, 2, 3, 'x', 'imap://x:1', 'x', 'SUPPORT@example.org', 'x', 1)"
+        )
+        store = SqlStore(replace(world.store.database.options, lock_timeout=5))
+        thread = threading.Thread(target=lambda: results.extend(errors(store.create(1, creations(box, [3], first)))))
+        thread.start()
+        waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = %s AND info LIKE '%%FOR UPDATE'"
+        while thread.is_alive():
+            cursor.execute(waiting, (ox_database,))
+            if (cursor.fetchone() or (0,))[0]:
+                break
+        other.commit()
+        thread.join()
+        store.close()
+    assert results == ["an account with this address exists already (id 2)"]
+
+
+def test_locked_rows(mariadb: MariaDb, world: World, ox_database: str) -> None:
+    """A row that stays locked is tried three times, then the error says so; nothing is written."""
+    sleeps: list[float] = []
+    store = SqlStore(world.store.database.options, sleep=sleeps.append)
+    first = store.reserve(1, 1)
+    before = world.tables()
+    with mariadb.connect(ox_database) as other, other.cursor() as cursor:
+        cursor.execute("SELECT id FROM sequence_mail_service WHERE cid = 1 FOR UPDATE")
+        with pytest.raises(StoreUnavailable, match="rows locked by somebody else"):
+            store.create(1, creations(mailbox(), [3], first))
+        other.rollback()
+    assert len(sleeps) == 2
+    assert world.tables() == before
+    store.close()
+
+
+def test_a_deadlock_is_tried_again(mariadb: MariaDb, world: World, ox_database: str) -> None:
+    """The victim of a deadlock does its transaction again, and succeeds."""
+    sleeps: list[float] = []
+    store = SqlStore(replace(world.store.database.options, lock_timeout=5), sleep=sleeps.append)
+    first = store.reserve(1, 1)
+    thrown = iter([pymysql.err.OperationalError(1213, "Deadlock found when trying to get lock")])
+
+    @sa.event.listens_for(store.database.engine, "before_cursor_execute")
+    def deadlock(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO user_transport_account ("):
+            for error in thrown:
+                raise sa.exc.OperationalError(statement, {}, error)
+
+    assert errors(store.create(1, creations(mailbox(), [3], first))) == [None]
+    assert len(sleeps) == 1
+    assert world.observed(mailbox())[3].fields == wanted(mailbox().account)
+    store.close()
+
+
+def test_one_refused_row_does_not_stop_the_others(world: World) -> None:
+    """When the database refuses the batch for one account's values, the others are written one by one."""
+    box = mailbox()
+    first = world.store.reserve(1, 3)
+    world.add_account(9, first + 1, "elsewhere@example.org")
+    world.execute("UPDATE user_mail_account SET user = 4, primary_addr = 'else' WHERE id = :id", id=first + 1)
+    results = world.store.create(1, creations(box, [3, 4, 5], first))
+    assert errors(results) == [None, "an account with this id exists already", None]
+    assert set(world.observed(box)) == {3, 5}
+
+
+def test_killed_connection(mariadb: MariaDb, world: World) -> None:
+    """A connection killed in the middle of a transaction is StoreUnavailable, and nothing is half written."""
+    store = world.store
+    first = store.reserve(1, 1)
+    before = world.tables()
+
+    @sa.event.listens_for(store.database.engine, "before_cursor_execute")
+    def kill(connection: sa.Connection, cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO user_transport_account ("):
+            number = connection.connection.dbapi_connection.thread_id()  # type: ignore[union-attr]
+            with mariadb.connect() as other, other.cursor() as killer:
+                killer.execute(f"KILL {number}")
+
+    with pytest.raises(StoreUnavailable, match="did not answer"):
+        store.create(1, creations(mailbox(), [3], first))
+    sa.event.remove(store.database.engine, "before_cursor_execute", kill)
+    assert world.tables() == before
+    assert errors(store.create(1, creations(mailbox(), [3], first))) == [None]
+
+
+def test_lost_lock(mariadb: MariaDb, world: World) -> None:
+    """When the connection that holds the named lock is lost, nothing more is written."""
+    with world.store.exclusive():
+        with mariadb.connect() as other, other.cursor() as cursor:
+            cursor.execute("SELECT IS_USED_LOCK(%s)", (world.store._lock.name,))
+            [number] = cursor.fetchone() or (None,)
+            cursor.execute(f"KILL {number}")
+        with pytest.raises(StoreUnavailable, match="held the lock"):
+            world.store.reserve(1, 1)
+
+
+def test_older_columns(world: World) -> None:
+    """With the shorter columns of 7.10.6 a value that fitted 8.x fails with the length found there."""
+    world.execute("ALTER TABLE user_mail_account MODIFY login varchar(128) NOT NULL, MODIFY password varchar(70)")
+    assert errors(world.create(mailbox(login="x" * 129), [3])) == ["login is 129 characters, the column takes 128"]
+    problem = "encrypted password is 84 characters, the column takes 70"
+    assert errors(world.create(mailbox(password=Secret("secret")), [3])) == [problem]
+
+
+def test_password_without_key(mariadb: MariaDb, world: World, ox_database: str) -> None:
+    """A password without the key of the installation is refused, explaining passwordSource, in reading and writing."""
+    store = SqlStore(mariadb.options(ox_database))
+    box = mailbox(password=Secret("do-not-show"))
+    for call in (lambda: store.observe([box], {}), lambda: store.create(1, creations(box, [3], store.reserve(1, 1)))):
+        with pytest.raises(StoreRefused, match="passwordSource=session") as caught:
+            call()
+        assert "do-not-show" not in str(caught.value)
+    store.close()
+
+
+def test_values_that_do_not_fit_one_packet(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer cut off by the server is read in parts, and complete."""
+    boxes = [mailbox(f"box{number}@example.org") for number in range(6)]
+    for box in boxes:
+        world.create(box, [3, 4, 5, 6])
+    whole = world.store.observe(boxes, {})
+    statements = whole.statements
+
+    @sa.event.listens_for(world.store.database.engine, "begin")
+    def small(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SET SESSION group_concat_max_len = 300")
+
+    cut = world.store.observe(boxes, {})
+    assert {ref: set(found) for ref, found in cut.accounts.items()} == {
+        ref: set(found) for ref, found in whole.accounts.items()
+    }
+    assert cut.statements > statements + 4
+    world.execute("UPDATE user_mail_account SET id = 70 WHERE id <> 0 AND primary_addr LIKE 'box0%'")
+    assert len(world.store.observe(boxes[:1], {}).accounts[boxes[0].ref]) == 4
+    assert packing.ROOM < 16 << 20
+
+
+def test_odd_texts_survive_packing(world: World) -> None:
+    """Names with any character, control characters and separators among them, are read as they are stored."""
+    name = "a\x00\x01,\x1f|\u00ff\u00fe\u00fd😀\\'\"%s"
+    world.create(mailbox(name=name), [3])
+    assert world.observed(mailbox())[3].name == name
+
+
+def test_observe_takes_one_statement_for_each_table(world: World) -> None:
+    """However many mailboxes: one statement for the mail rows, one for the transport rows of a context."""
+    boxes = [mailbox(f"box{number}@example.org", 1 + number % 2) for number in range(60)]
+    world.create(boxes[0], [3, 4])
+    world.create(boxes[1], [3, 4])
+    assert world.store.observe(boxes, {}).statements == 4
+    primary = mailbox("p@example.org", mail=None, transport=None)
+    world.add_account(3, 90, "p@example.org", secondary=1)
+    assert world.store.observe([*boxes, primary], {}).statements == 6
+
+
+# ---------------------------------------------------------------------- reaching the server
+
+
+def test_verified_tls(mariadb: MariaDb, ox_database: str) -> None:
+    """With the server's CA the connection is encrypted; the check says with what."""
+    options = mariadb.options(
+        ox_database, url=mariadb.url(ox_database, "tls"), password=Secret("tls"), tls=Tls(ca=str(mariadb.ca))
+    )
+    World(SqlStore(options), mariadb.engine(ox_database)).populate().store.close()
+    found = {finding.what: finding for finding in findings(options, [1])}
+    assert "TLS" in found["OX database TLS"].detail
+    assert all(finding.ok for finding in found.values())
+
+
+def test_wrong_ca(mariadb: MariaDb, ox_database: str) -> None:
+    """A server that the system's CAs do not know is not talked to; switching verification off is explicit."""
+    options = mariadb.options(ox_database, url=mariadb.url(ox_database, "tls"), password=Secret("tls"), tls=Tls())
+    with pytest.raises(StoreUnavailable, match=r"cannot be reached by TLS"):
+        open_store(options).users(1, ["x"], [])
+    trusting = SqlStore(replace(options, tls=Tls(verify=False)))
+    assert not trusting.users(1, ["x"], []).exists
+    trusting.close()
+
+
+def test_far_servers_are_verified_by_default(mariadb: MariaDb) -> None:
+    """Without TLS options only this machine itself is spoken to in clear."""
+    for host, protected in (("127.0.0.1", False), ("localhost", False), ("[::1]", False), ("db.example.org", True)):
+        options = replace(mariadb.options("x"), url=f"mysql://u@{host}/x")
+        database = Database(options)
+        captured: dict[str, object] = {}
+
+        @sa.event.listens_for(database.engine, "do_connect")
+        def capture(_: object, __: object, ___: object, given: dict[str, object]) -> None:
+            captured.update(given)  # noqa: B023 - used within this turn of the loop
+            raise pymysql.err.OperationalError(2003, "not really")
+
+        with pytest.raises(StoreUnavailable):
+            SqlStoreOn(database).users(1, [], [])
+        assert ("ssl" in captured) is protected
+        assert captured.get("ssl_disabled", False) is not protected
+
+
+class SqlStoreOn(SqlStore):
+    """A store over a database made before."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database.options)
+        self.database = database
+
+
+def test_server_down_and_wrong_password(mariadb: MariaDb, ox_database: str) -> None:
+    """A server that does not answer is unavailable, one that refuses the login refuses; no message has a password."""
+    down = replace(mariadb.options(ox_database, password=Secret("hidden-word")), url="mysql://u@127.0.0.1:1/ox")
+    with pytest.raises(StoreUnavailable, match=r"Open-Xchange database ox on 127\.0\.0\.1:1 did not answer") as caught:
+        open_store(down).refusals([1])
+    assert "hidden-word" not in str(caught.value)
+    wrong = mariadb.options(ox_database, password=Secret("hidden-word"))
+    with pytest.raises(StoreRefused, match="Access denied") as refused:
+        open_store(wrong).refusals([1])
+    assert "hidden-word" not in str(refused.value)
+    assert [finding.ok for finding in findings(wrong, [1])] == [False]
+
+
+@pytest.mark.parametrize("url", ["postgresql://x/y", "not a url", "nosuch://x"])
+def test_bad_urls(mariadb: MariaDb, url: str) -> None:
+    """A URL that is none of MySQL, MariaDB or SQLite is an error of the configuration."""
+    with pytest.raises(ConfigurationError, match="openxchange database url"):
+        open_store(replace(mariadb.options("x"), url=url))
+
+
+def test_missing_ca_file(mariadb: MariaDb) -> None:
+    """A CA file that cannot be read is an error of the configuration, naming the file."""
+    with pytest.raises(ConfigurationError, match=r"/nowhere/ca\.pem"):
+        open_store(mariadb.options("x", tls=Tls(ca="/nowhere/ca.pem")))
+
+
+def test_unix_socket(mariadb: MariaDb, ox_database: str) -> None:
+    """A server can be reached by its socket, and is named by it."""
+    options = mariadb.options(ox_database, url=f"mariadb://test@/{ox_database}?unix_socket={mariadb.socket}")
+    store = SqlStore(options)
+    assert store.refusals([1]) == {1: "context 1 has no row in sequence_mail_service"}
+    assert str(mariadb.socket) in store.database.where
+    store.close()
+
+
+def test_strict_mode_and_charset(world: World) -> None:
+    """The session is strict, utf8mb4, and waits for locks no longer than it was told."""
+    with world.store.database.reading() as connection:
+        mode, charset, wait = connection.execute(
+            sa.text("SELECT @@sql_mode, @@character_set_client, @@innodb_lock_wait_timeout")
+        ).one()
+    assert "STRICT_ALL_TABLES" in mode
+    assert (charset, wait) == ("utf8mb4", 1)
+
+
+def test_primary_endpoints_without_transport(world: World) -> None:
+    """A primary account without transport row gives no transport endpoint."""
+    world.execute("DELETE FROM user_transport_account WHERE user = 3 AND cid = 1")
+    assert world.store.endpoints(1, [3]) == {3: (Endpoint("imap://imap.example.org:143", True), None)}
