@@ -7,8 +7,6 @@ named lock in the Open-Xchange database).
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 import uuid
 from collections import defaultdict
@@ -129,8 +127,7 @@ class Reconciler:
             LedgerBusy, StoreBusy: another run, or another installation, is at work.
             StoreError, LedgerError: a system could not be read or written.
         """
-        holder = f"syncd {command}, pid {os.getpid()} on {socket.gethostname()}"
-        with self.ledger.lease("run", holder, wait=wait) as lease, self.store.exclusive():
+        with self.ledger.lease("run", f"syncd {command}", wait=wait) as lease, self.store.exclusive():
 
             def told(done: int, everything: int) -> None:
                 lease.renew()
@@ -142,7 +139,7 @@ class Reconciler:
             self.ledger.begin(run, command, started)
             self.ledger.register([(mailbox.ref, mailbox.address) for mailbox in self.configured])
             facts = self._gather(mailboxes, lease.renew, beat)
-            self._settle(mailboxes, facts)
+            facts = self._settle(mailboxes, facts)
             approvals = _merged(self.ledger.approvals(), approve or {})
             judgements = self._judge(mailboxes, facts, approvals)
             writer = Writer(store=self.store, ledger=self.ledger, run=run, clock=self.clock, progress=told, stop=stop)
@@ -215,12 +212,12 @@ class Reconciler:
         }
         return self.store.users(context, logins, ())
 
-    def _settle(self, mailboxes: Sequence[Mailbox], facts: Facts) -> None:
-        """Find out what became of the changes of runs that died."""
+    def _settle(self, mailboxes: Sequence[Mailbox], facts: Facts) -> Facts:
+        """Find out what became of the changes of runs that died; give the facts with the claims as they are then."""
         asked = {mailbox.ref for mailbox in mailboxes}
         open_entries = self.ledger.unsettled()
         if not open_entries:
-            return
+            return facts
         stored: dict[tuple[MailboxRef, int], list[Observed]] = defaultdict(list)
         for ref, accounts in facts.observation.accounts.items():
             for account in accounts:
@@ -232,6 +229,7 @@ class Reconciler:
         }
         self.ledger.settle(became)
         _log.warning("run.settled", applied=sum(result == "applied" for result in became.values()), entries=len(became))
+        return replace(facts, claims=self.ledger.claims())
 
     # ------------------------------------------------------------------ decide
 

@@ -56,6 +56,7 @@ def settle(
     | delete | not that id any more                | applied   |
     | delete | still that id                       | abandoned |
     | update | that id, with all of the new values | applied   |
+    | update | (of nothing but passwords) that id, and they are not known to be wrong | applied |
     | update | anything else                       | abandoned |
 
     Args:
@@ -70,7 +71,9 @@ def settle(
     if found is None:
         return "abandoned"
     if op == "update":
-        values = ((name, value) for name, value in (new or {}).items() if name != "password")
-        right = all(getattr(found.fields, name, None) == value for name, value in values)
+        values = {name: value for name, value in (new or {}).items() if name != "password"}
+        right = all(getattr(found.fields, name, None) == value for name, value in values.items())
+        if not values:  # the journal keeps no password, so what was to change is not in it
+            right = found.password is not False
         return "applied" if right else "abandoned"
     return "applied"

@@ -81,6 +81,9 @@ NEW = {"mail_url": RIGHT.mail_url, "login": RIGHT.login}
         pytest.param("update", NEW, [observed(4, 30)], "abandoned", id="update, another id"),
         pytest.param("update", NEW, [], "abandoned", id="update, gone"),
         pytest.param("update", {**NEW, "password": "***"}, [observed(4, 20)], "applied", id="update, with password"),
+        pytest.param("update", {}, [observed(4, 20, password=True)], "applied", id="update, the password is right"),
+        pytest.param("update", {}, [observed(4, 20, password=False)], "abandoned", id="update, the password is wrong"),
+        pytest.param("update", {}, [observed(4, 20)], "applied", id="update, passwords are not managed any more"),
         pytest.param("update", {"name": "x"}, [observed(4, 20)], "abandoned", id="update, a field that is not kept"),
     ],
 )
