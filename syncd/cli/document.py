@@ -108,6 +108,7 @@ def _mailbox(judgement: Judgement) -> dict[str, Any]:
         "digest": judgement.digest,
         "complete": plan.complete,
         "reasons": list(plan.reasons),
+        "notes": list(plan.notes),
         "held": sorted(direction.value for direction in judgement.held),
         "held_digest": judgement.held_digest,
         "approved": judgement.approved,

@@ -68,6 +68,7 @@ def _lines(report: Report, judgement: Judgement, outcomes: dict[object, Outcome]
     since = report.since.get(("dangling", plan.mailbox.ref), {})
     yield from _cut((_dangling(dn, since.get(dn)) for dn in plan.dangling), len(plan.dangling))
     yield from _cut(_notices(plan.drift, "drift", "dim"), len(plan.drift))
+    yield from _cut((Text(f"  {note}", style="dim") for note in plan.notes), len(plan.notes))
     for objection in judgement.objections:
         yield Text(f"  HELD {objection.message} -c {config}", style="bold red")
     if judgement.approved:

@@ -45,6 +45,8 @@ class Desired:
     includes_complete: bool
     excludes_complete: bool
     reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    """What is worth telling of the reads and makes nothing incomplete."""
     emptied: tuple[Source, ...]
     """Sources (of either kind) that had members at the last complete read and now have none."""
 
@@ -125,6 +127,7 @@ def desire(
         includes_complete=users.exists and all(read.complete for read in included),
         excludes_complete=users.exists and all(read.complete for read in excluded),
         reasons=tuple(reasons),
+        notes=tuple(dict.fromkeys(f"{read.source}: {note}" for read in (*included, *excluded) for note in read.notes)),
         emptied=tuple(
             read.source
             for read in (*included, *excluded)

@@ -390,6 +390,9 @@ class MailboxPlan:
     mailbox: Mailbox
     complete: bool
     reasons: tuple[str, ...] = ()
+    """Why it is not complete."""
+    notes: tuple[str, ...] = ()
+    """What is worth telling of the reads and makes nothing incomplete."""
     desired: int = 0
     observed: int = 0
     claimed: int = 0

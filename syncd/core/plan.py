@@ -361,6 +361,7 @@ class _Comparison:
             mailbox=desired.mailbox,
             complete=desired.includes_complete and desired.excludes_complete,
             reasons=desired.reasons,
+            notes=desired.notes,
             desired=len(desired.accounts),
             observed=count,
             claimed=sum(claim.held for claim in self.claims.values()),

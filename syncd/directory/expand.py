@@ -81,7 +81,9 @@ class _Walk:
         elif isinstance(found, Trouble):
             self.reasons[f"group {self.source.value}: {found.reason}"] = None
         elif isinstance(found, Person):
-            self._notes[f"{self.server}: group {found.dn}: has neither a group class nor members"] = None
+            self.reasons[
+                f"{self.server}: group {found.dn}: is no group, it has neither a group class nor members that can be read"
+            ] = None
         else:
             self._enter(found, ())
 
