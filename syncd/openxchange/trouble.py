@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from syncd.errors import StoreError, StoreRefused, StoreUnavailable
 
 _AGAIN = {1205, 1213}  # lock wait timeout, deadlock
-_DATA = {1048, 1062, 1264, 1265, 1292, 1364, 1366, 1406, 3819, 4025}
+_DATA = {1048, 1062, 1264, 1265, 1292, 1364, 1366, 1406, 1644, 3819, 4025}  # 1644: a trigger said no
 _DENIED = {1044, 1045, 1142, 1143, 1227, 1370, 1410, 1698}
 _READ_ONLY = {1209, 1290, 1792, 1836, 3100}
 _SHAPE = {1049, 1054, 1146, 1932}
