@@ -31,6 +31,7 @@ from syncd.openxchange.tables import (
     TRANSPORT_PROPERTIES,
     USER,
     Shape,
+    among,
 )
 
 _Row = dict[str, object]
@@ -110,7 +111,7 @@ def create_accounts(
     _lock_counter(connection, context, max(creation.account for creation in creations))
     users = sorted({creation.user for creation in creations})
     taken = _taken(connection, context, users)
-    existing = set(connection.scalars(sa.select(USER.c.id).where(USER.c.cid == context, USER.c.id.in_(users))))
+    existing = set(connection.scalars(sa.select(USER.c.id).where(USER.c.cid == context, among(USER.c.id, users))))
     results: list[Written] = []
     mails: list[_Row] = []
     transports: list[_Row] = []
@@ -186,7 +187,7 @@ def _taken(connection: Connection, context: int, users: Sequence[int]) -> dict[t
     statement = sa.select(MAIL.c.user, MAIL.c.id, MAIL.c.primary_addr, MAIL.c.secondary)
     found: dict[tuple[int, str], tuple[int, bool]] = {}
     for user, account, address, secondary in connection.execute(
-        statement.where(MAIL.c.cid == context, MAIL.c.user.in_(users))
+        statement.where(MAIL.c.cid == context, among(MAIL.c.user, users))
     ):
         place = (user, collation_key(address))
         if place not in found or not secondary:

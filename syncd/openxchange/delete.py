@@ -22,7 +22,8 @@ from sqlalchemy import ColumnElement, Connection, TableClause
 from syncd.core.address import collation_key
 from syncd.openxchange.base import Deletion, Written
 from syncd.openxchange.batch import done, failed
-from syncd.openxchange.tables import MAIL, MAIL_PROPERTIES, POP3, TRANSPORT, TRANSPORT_PROPERTIES
+from syncd.openxchange.packing import records
+from syncd.openxchange.tables import MAIL, MAIL_PROPERTIES, POP3, TRANSPORT, TRANSPORT_PROPERTIES, among
 from syncd.openxchange.trouble import RowRefused
 
 _ORDER = (MAIL_PROPERTIES, TRANSPORT_PROPERTIES, MAIL, TRANSPORT)
@@ -34,7 +35,7 @@ def delete_accounts(connection: Connection, context: int, deletions: Sequence[De
     """Remove the accounts within the transaction of the connection; their rows are locked before they are judged."""
     ids = sorted({deletion.account for deletion in deletions})
     statement = sa.select(MAIL.c.id, MAIL.c.user, MAIL.c.secondary, MAIL.c.primary_addr, MAIL.c.url)
-    rows = connection.execute(statement.where(MAIL.c.cid == context, MAIL.c.id.in_(ids)).with_for_update())
+    rows = connection.execute(statement.where(MAIL.c.cid == context, among(MAIL.c.id, ids)).with_for_update())
     stored = {(row.id, row.user): row for row in rows}
     keys: dict[str, str] = {}
     gone: list[_Place] = []
@@ -75,12 +76,14 @@ def shared_ids(
         return frozenset()
     others = sa.union(
         *(
-            sa.select(table.c.id, table.c.user).where(table.c.cid == context, table.c.id.in_(ids))
+            sa.select(table.c.id, table.c.user).where(table.c.cid == context, among(table.c.id, ids))
             for table in _ORDER
             if table is not MAIL
         )
     )
-    everywhere = {*stored, *((row[0], row[1]) for row in connection.execute(others))}
+    listed = others.subquery("others")
+    found = records(connection, (listed.c.id, listed.c.user), 1, listed, sa.true())
+    everywhere = {*stored, *((int(account), int(user)) for account, user in found)}
     repeated = len(ids) < len(planned)
     foreign = {account for account, user in everywhere if (account, user) not in planned}
     return frozenset(foreign if not repeated else {*foreign, *_repeated(planned)})
@@ -99,8 +102,8 @@ def only(table: TableClause, context: int, places: Sequence[_Place]) -> ColumnEl
         users = sorted({user for _, user in places})
         condition = sa.and_(
             table.c.cid == context,
-            table.c.id.in_([account for account, _ in places]),
-            (table.c.user + sa.literal_column("0")).in_(users),
+            among(table.c.id, (account for account, _ in places)),
+            among(table.c.user + sa.literal_column("0"), users),
         )
     return sa.and_(condition, table.c.secondary == 1, table.c.id != 0) if table is MAIL else condition
 

@@ -18,7 +18,7 @@ from syncd.core.address import collation_key
 from syncd.core.model import Endpoint, Fields, Mailbox, MailboxRef, Observed
 from syncd.openxchange.obfuscation import Obfuscator
 from syncd.openxchange.packing import NULL, records, unpack
-from syncd.openxchange.tables import AUTH, MAIL, TRANSPORT, TRANSPORT_PROPERTIES
+from syncd.openxchange.tables import AUTH, MAIL, TRANSPORT, TRANSPORT_PROPERTIES, among
 from syncd.openxchange.users import FEW, chunks, primary_endpoints
 
 _ADDRESSES = 5000
@@ -72,7 +72,7 @@ class Passwords:
         if self._seals.get(account) == seal:
             return True, None
         for text, plain in pairs:
-            if (text or "") != plain and (not text or self._obfuscator.decrypt(text) != plain):
+            if self._obfuscator.decrypt(text or "") != plain:
                 return False, None
         return True, seal
 
@@ -93,22 +93,21 @@ def observe_context(
         found += _mail_rows(connection, context, group)
     transports, secrets = _transports(connection, context, found, mailboxes)
     accounts: dict[MailboxRef, list[Observed]] = {mailbox.ref: [] for mailbox in mailboxes}
-    whole: dict[tuple[tuple[Any, ...], tuple[Any, ...]], Fields] = {}
-    lists = {id(mailbox): accounts[mailbox.ref] for mailbox in mailboxes}
+    shared: dict[tuple[int, int], tuple[list[Observed], Fields, bool]] = {}
     for account, user, mail, ciphertext in found:
         place = user << 32 | account
         transport = transports.get(place, _NO_TRANSPORT)
-        key = (mail.fields, transport.fields)
-        fields = whole.get(key)
-        if fields is None:
-            fields = whole[key] = _fields(mail, transport)
+        pair = (id(mail), id(transport))  # equal rows are one object, see `_mail_rows`
+        if pair not in shared:
+            judged = mail.secondary and _managed(mail.mailbox)
+            shared[pair] = (accounts[mail.mailbox.ref], _fields(mail, transport), judged)
+        among, fields, judged = shared[pair]
         good, seal = None, None
-        if mail.secondary and account and _managed(mail.mailbox):
+        if judged and account:
             stored = (ciphertext, secrets.get(place))
             good, seal = passwords.judge((context, user, account), stored, mail.mailbox)
-        lists[id(mail.mailbox)].append(
-            Observed(context, user, account, mail.address, mail.secondary, mail.name, fields, good, seal)
-        )
+        _, address, secondary, name, _ = mail
+        among.append(Observed(context, user, account, address, secondary, name, fields, good, seal))
     copying = {observed.user for mailbox in mailboxes if mailbox.account.primary for observed in accounts[mailbox.ref]}
     primaries = primary_endpoints(connection, context, copying)
     return accounts, {(context, user): endpoints for user, endpoints in primaries.items()}
@@ -171,7 +170,7 @@ def _transports(
         stored = sa.func.coalesce(table.c.password, "")
         password = sa.case((address_in(connection, table.c.send_addr, managed), stored))
     ids = {row[0] for row in found}
-    few = table.c.id.in_(ids) if len(ids) <= FEW else table.c.id != 0
+    few = among(table.c.id, ids) if len(ids) <= FEW else table.c.id != 0
     known: dict[bytes, _Transport] = {}
     rows: dict[int, _Transport] = {}
     secrets: dict[int, str] = {}

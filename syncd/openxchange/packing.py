@@ -58,7 +58,7 @@ def _values(
 ) -> Iterator[bytes]:
     """Give the joined rows, in as many values as it takes."""
     number = columns[0]
-    null = sa.literal_column("x'FD'")
+    null: ColumnElement[bytes] = sa.literal_column("x'FD'")
     texts = [sa.func.coalesce(sa.cast(column, sa.BINARY), null) for column in columns]
     whole = sa.func.concat_ws(sa.literal_column("x'FF'"), *texts)
     joined = sa.func.group_concat(whole.op("SEPARATOR")(sa.literal_column("x'FE'")))

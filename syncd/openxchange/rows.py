@@ -12,7 +12,15 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, TableClause
 
 from syncd.openxchange.packing import records, unpack
-from syncd.openxchange.tables import MAIL, MAIL_PROPERTIES, SHORT_FOLDERS, SPAM_HANDLER, TRANSPORT, TRANSPORT_PROPERTIES
+from syncd.openxchange.tables import (
+    MAIL,
+    MAIL_PROPERTIES,
+    SHORT_FOLDERS,
+    SPAM_HANDLER,
+    TRANSPORT,
+    TRANSPORT_PROPERTIES,
+    among,
+)
 from syncd.openxchange.users import FEW, chunks
 
 _NUMBERS = frozenset(
@@ -56,7 +64,7 @@ def account_rows(
         for kind, table in (("mail_properties", MAIL_PROPERTIES), ("transport_properties", TRANSPORT_PROPERTIES)):
             columns = (table.c.id, table.c.user, table.c.name, table.c.value)
             ids = sorted({account for _, account in wanted})
-            mine = sa.and_(table.c.cid == context, table.c.id.in_(ids))
+            mine = sa.and_(table.c.cid == context, among(table.c.id, ids))
             for number, owner, text in records(connection, columns, 2, table, mine):
                 if (place := (int(owner), int(number))) in found:
                     name, value = unpack(text)
@@ -72,7 +80,7 @@ def _whole(
     columns = [column for column in table.columns if column.name not in _HIDDEN]
     names = [column.name for column in columns]
     known: dict[bytes, dict[str, object]] = {}
-    mine = sa.and_(table.c.cid == context, table.c.id.in_(sorted({account for _, account in wanted})))
+    mine = sa.and_(table.c.cid == context, among(table.c.id, sorted({account for _, account in wanted})))
     for number, owner, text in records(connection, (table.c.id, table.c.user, *columns), 2, table, mine):
         place = (int(owner), int(number))
         if place in wanted:

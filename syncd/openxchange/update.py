@@ -27,7 +27,7 @@ from syncd.openxchange.base import Updating, Written
 from syncd.openxchange.batch import done, failed
 from syncd.openxchange.create import Ciphers, insert_rows, property_row, transport_row
 from syncd.openxchange.delete import only, shared_ids
-from syncd.openxchange.tables import AUTH, MAIL, TRANSPORT, TRANSPORT_PROPERTIES, UNBROKEN, Shape
+from syncd.openxchange.tables import AUTH, MAIL, TRANSPORT, TRANSPORT_PROPERTIES, UNBROKEN, Shape, among
 from syncd.openxchange.trouble import RowRefused
 
 _Place = tuple[int, int]
@@ -103,7 +103,7 @@ def _locked(
     name: str | None = None,
 ) -> dict[_Place, Mapping[str, Any]]:
     statement = sa.select(table.c.id, *(table.c[column] for column in columns))
-    statement = statement.where(table.c.cid == context, table.c.id.in_(ids))
+    statement = statement.where(table.c.cid == context, among(table.c.id, ids))
     if name is not None:
         statement = statement.where(table.c.name == name)
     rows = connection.execute(statement.with_for_update()).mappings()

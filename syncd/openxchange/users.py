@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select
 
 from syncd.core.model import Endpoint, Users
 from syncd.openxchange.packing import records
-from syncd.openxchange.tables import LOGIN, MAIL, TRANSPORT, USER
+from syncd.openxchange.tables import LOGIN, MAIL, TRANSPORT, USER, among
 
 _T = TypeVar("_T")
 FEW = 2000
@@ -91,7 +91,7 @@ def _logins(
     conditions = [here]
     if len(asked) <= FEW and len(ids) <= FEW:
         conditions = [sa.and_(here, LOGIN.c.uid.in_(asked))] if asked else []
-        conditions += [sa.and_(here, LOGIN.c.id.in_(ids))] if ids else []
+        conditions += [sa.and_(here, among(LOGIN.c.id, ids))] if ids else []
     for condition in conditions:
         for user, uid in records(connection, (LOGIN.c.id, LOGIN.c.uid), 1, LOGIN, condition):
             yield uid.decode(), int(user)
@@ -106,7 +106,7 @@ def _existing(connection: Connection, context: int, ids: frozenset[int]) -> froz
     if not ids:
         return ids
     here = USER.c.cid == context
-    asked = sa.and_(here, USER.c.id.in_(ids)) if len(ids) <= FEW else here
+    asked = sa.and_(here, among(USER.c.id, ids)) if len(ids) <= FEW else here
     return ids & {int(row[0]) for row in records(connection, (USER.c.id,), 0, USER, asked)}
 
 
