@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import sqlalchemy as sa
 
 from syncd.core.accounts import wanted
 from syncd.core.model import Endpoint, Secret
@@ -95,6 +96,17 @@ class StoreContract:
             world.execute(statement, id=written[0].account)
         assert errors(world.delete(box, written)) == [None, None]
         assert world.tables() == before
+
+    def test_pop3_accounts_leave_nothing(self, world: World) -> None:
+        """A deleted POP3 account takes its rows in the POP3 tables along, and nobody else's."""
+        box = mailbox(mail=Endpoint("pop3://pop.example.net:110", False))
+        written = world.create(box, [3, 4])
+        for one in written:
+            values = f"(cid, user, id, uidl) VALUES (1, {one.user}, {one.account}, 'u')"
+            world.execute(f"INSERT INTO pop3_storage_deleted {values}")
+        world.delete(box, written[:1])
+        with world.engine.connect() as connection:
+            assert list(connection.execute(sa.text("SELECT user FROM pop3_storage_deleted"))) == [(4,)]
 
     def test_addresses_are_compared_as_the_database_does(self, world: World) -> None:
         """Accounts whose address differs by case, accents or trailing blanks belong to the mailbox."""
