@@ -546,6 +546,14 @@ def test_nothing_to_read_is_complete(slapd: Slapd) -> None:
     assert found.reads == {}
 
 
+def test_a_source_that_is_no_group_is_incomplete(slapd: Slapd) -> None:
+    """A DN of something else than a group is a mistake, not a group that everybody has left."""
+    database = slapd.database(person("anna"))
+    found = read_group(database, database.people)
+    assert not found.complete
+    assert f"group {database.people}: is no group" in found.reasons[0]
+
+
 def test_an_invalid_group_name_is_a_reason(slapd: Slapd) -> None:
     """A group source that is no DN is incomplete; the others are read."""
     database = slapd.database(person("anna") + group("support", ["anna"]))
