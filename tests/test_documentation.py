@@ -88,6 +88,14 @@ def test_the_configuration_of_the_readme_loads(tmp_path: Path) -> None:
     assert [mailbox.address for mailbox in load(path).mailboxes()] == ["support@mycompany.com"]
 
 
+def test_the_rights_of_the_readme_are_those_that_were_tried() -> None:
+    """The GRANTs are to the letter those with which the end-to-end tests run a limited user."""
+    tried = (ROOT / "tests" / "e2e" / "grants.sql").read_text()
+    grants = [line for line in tried.splitlines() if line.startswith("GRANT")]
+    [shown] = blocks("sql")
+    assert [line for line in shown.splitlines() if line.startswith("GRANT")] == grants
+
+
 def test_the_readme_lists_every_command() -> None:
     """The table of commands has all that `--help` has, and no other."""
     table = README[README.index("\n## Commands") : README.index("\n## Rights")]
