@@ -29,10 +29,8 @@ from syncd.openxchange.tables import (
 from syncd.openxchange.trouble import RowRefused
 
 _GRANTS = "the README lists the GRANTs that syncd needs"
-_WRITES: tuple[tuple[TableClause, str], ...] = (
-    *((table, "id") for table in (MAIL, TRANSPORT)),
-    *((table, "value") for table in (MAIL_PROPERTIES, TRANSPORT_PROPERTIES)),
-)
+_WRITES: tuple[tuple[TableClause, str], ...] = ((MAIL, "id"), (TRANSPORT, "id"), (TRANSPORT_PROPERTIES, "value"))
+"""Tables that rows are inserted into, and a column to try an UPDATE on; mail properties are only ever deleted."""
 
 
 def findings(
@@ -127,6 +125,7 @@ def _rights(database: Database) -> Iterator[Finding]:
         nothing = sa.select(*table.columns).where(never)
         attempt("INSERT", table, sa.insert(table).from_select([found.name for found in table.columns], nothing))
         attempt("UPDATE", table, sa.update(table).where(never).values({column: table.c[column]}))
+    for table in (MAIL, TRANSPORT, MAIL_PROPERTIES, TRANSPORT_PROPERTIES):
         attempt("DELETE", table, sa.delete(table).where(never))
     if denied:
         yield Finding(ok=False, what="OX rights", detail=f"missing: {', '.join(denied)}", hint=_GRANTS)
