@@ -54,6 +54,11 @@ def test_a_login_unknown_by_id_is_shown_as_the_member_has_it() -> None:
     assert decided(read(SUPPORT, member("berta")), known=users(logins={})).accounts[4].login == "berta"
 
 
+def test_a_user_is_shown_by_the_login_of_open_xchange() -> None:
+    """Of a member with several logins the one that Open-Xchange knows is shown."""
+    assert decided(read(SUPPORT, member("x", logins=("nobody", "berta")))).accounts[4].login == "berta"
+
+
 def test_sources_are_united() -> None:
     """A member of any of several sources should have the mailbox."""
     desired = decided(read(SUPPORT, member("berta")), read(SALES, member("carol")), box=BOTH)

@@ -129,6 +129,13 @@ SHOULD = [
         id="another id, unclaimed, wrong",
     ),
     pytest.param([OURS, OTHER], HELD, {"conflicts": [30]}, "several accounts", id="two accounts, one ours"),
+    pytest.param(
+        [observed(4, 20, fields=WRONG), PRIVATE],
+        HELD,
+        {"conflicts": [30], "changes": [("update", 20)]},
+        "an own account",
+        id="ours, wrong, and private",
+    ),
     pytest.param([OTHER, OURS], HELD, {"conflicts": [30]}, "several accounts", id="two accounts, the second ours"),
     pytest.param([OTHER, THIRD], None, {"conflicts": [31]}, "several accounts", id="two accounts, none ours"),
     pytest.param([], None, {"changes": [("create", None)]}, "a member", id="nothing, unclaimed"),
