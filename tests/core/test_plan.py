@@ -388,6 +388,11 @@ def test_a_claim_without_account_stays_while_its_end_has_no_reason(reads: Sequen
     assert story(planned(reads, [], HELD)) == {"missing": 1}
 
 
+def test_a_pending_claim_without_account_ends_whatever_is_known() -> None:
+    """A pending claim owns nothing, so without its account it ends even while a source is incomplete."""
+    assert story(planned((read(SUPPORT, complete=False), read(BARRED)), [], PENDING)) == {"forgotten": [4]}
+
+
 def test_a_person_who_became_another_user_moves() -> None:
     """Where a claim's person is another user now, the old account goes and a new one comes."""
     plan = planned((read(SUPPORT, member("berta", logins=("dora",))), read(BARRED)), [OURS], HELD)
