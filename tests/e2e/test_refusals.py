@@ -18,7 +18,6 @@ from tests.e2e.world import SUPPORT, World
 pytestmark = [pytest.mark.slapd, pytest.mark.mariadb]
 
 GRANTS = Path(__file__).parent / "grants.sql"
-README = Path(__file__).parents[2] / "README.md"
 SALES = "sales@mycompany.com"
 
 
@@ -96,11 +95,6 @@ def test_each_documented_grant_is_needed(world: World) -> None:
                     rf"FAIL .*(missing: {right} on|hidden from this user:) {table.split('.')[1]}\b", done.out
                 ), done.out
                 cursor.execute(f"GRANT {right} ON {table} TO syncd_{world.schema}@'%'")
-
-
-def test_the_readme_quotes_the_tested_grants() -> None:
-    """The README has exactly the statements that the test above runs."""
-    assert GRANTS.read_text().strip() in README.read_text()
 
 
 def test_missing_rights_write_nothing(world: World) -> None:
