@@ -1,8 +1,9 @@
 """When to run: the schedule, the signals, readiness, and what systemd is told.
 
-Runs happen in APScheduler's one worker thread, so that this thread can always answer signals. It feeds the watchdog
-while idle, and during a run only when the run showed progress since: a run that hangs is ended by systemd. Here is the
-program's one `except Exception`: a run that fails is told and tried again at the next time, whatever it was.
+Runs happen in APScheduler's one worker thread, and the lease is renewed in another, so that this thread calls nothing
+that could hang and can always answer signals. It feeds the watchdog while idle, and during a run only when the run
+showed progress since: a run that hangs is ended by systemd. Here is the program's one `except Exception`: a run that
+fails is told and tried again at the next time, whatever it was.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import contextlib
 import os
 import select
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 import structlog
-from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobEvent
+from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES, JobEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
@@ -29,8 +29,8 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from syncd.core.verdict import result_of, summary
-from syncd.errors import ConfigurationError, SyncdError
-from syncd.ledger.lease import Lease
+from syncd.errors import ConfigurationError, LedgerBusy, LedgerError, SyncdError
+from syncd.ledger.lease import RENEWS
 from syncd.notify import Systemd
 from syncd.settings.loading import Settings, load
 from syncd.telemetry.http import Endpoints
@@ -38,7 +38,9 @@ from syncd.telemetry.metrics import Metrics
 from syncd.wiring import assemble, open_ledger
 
 STOP_WITHIN = 8.0
-"""Seconds a run in progress gets to finish its batch after SIGTERM; the whole stop takes less than 10."""
+"""Seconds a run in progress gets to finish its batch after SIGTERM."""
+GONE_WITHIN = 9.5
+"""Seconds after SIGTERM at which the process ends, even if the ledger's server does not take the lease back."""
 BEAT = 5.0
 """Seconds between two looks of the waiting loop; the watchdog is fed at least as often."""
 _log = structlog.get_logger()
@@ -55,7 +57,8 @@ class Daemon:
         self._stopping = False
         self._reload = False
         self._now = False
-        self._again = False
+        self._asked = False
+        self._lost: LedgerBusy | None = None
         self._running = threading.Lock()
         self._woken, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._progress = 0
@@ -68,6 +71,7 @@ class Daemon:
 
         Raises:
             SyncdError: it could not be started (configuration, ledger, port, another daemon).
+            LedgerBusy: its lease was lost to another daemon, as may happen after a minute without the ledger's server.
         """
         settings = load(self._config)
         with ExitStack() as stack:
@@ -75,8 +79,7 @@ class Daemon:
             stack.callback(ledger.close)
             self._instance = assemble(settings, ledger)
             stack.callback(self._disconnect)
-            holder = f"syncd run, pid {os.getpid()} on {socket.gethostname()}"
-            lease = stack.enter_context(ledger.lease("daemon", holder, wait=0.0))
+            self._lease = stack.enter_context(ledger.lease("daemon", "syncd run", wait=0.0))
             if settings.http.listen is not None:
                 address = (settings.http.listen.host, settings.http.listen.port)
                 stack.enter_context(Endpoints(address, self._metrics, self.ready))
@@ -89,15 +92,24 @@ class Daemon:
             self._metrics.reloaded(True, _now())
             for warning in settings.warnings:
                 _log.warning("configuration.warning", warning=warning)
-            self._scheduler = BackgroundScheduler(executors={"default": ThreadPoolExecutor(1)}, timezone=UTC)
+            executors = {"default": ThreadPoolExecutor(1), "lease": ThreadPoolExecutor(1)}
+            self._scheduler = BackgroundScheduler(executors=executors, timezone=UTC)
             self._scheduler.add_listener(self._on_overlap, EVENT_JOB_MAX_INSTANCES)
+            self._scheduler.add_listener(self._on_ended, EVENT_JOB_EXECUTED)
+            self._scheduler.add_job(
+                self._renew, IntervalTrigger(seconds=round(RENEWS)), id="lease", executor="lease",
+                max_instances=1, coalesce=True, misfire_grace_time=None,
+            )  # fmt: skip
             self._schedule(settings, at=_now())
             self._scheduler.start()
             self._systemd.ready("started; the first run is on its way")
             mailboxes = len(self._instance.mailboxes)
             _log.info("daemon.started", config=str(self._config), mailboxes=mailboxes, pid=os.getpid())
-            self._wait(lease)
-            return self._end()
+            self._wait()
+            self._end()
+            if self._lost is not None:
+                raise self._lost
+        return 0
 
     def ready(self) -> tuple[bool, str]:
         """Say whether the configuration is loaded and the last run is not older than allowed."""
@@ -109,36 +121,52 @@ class Daemon:
 
     # ------------------------------------------------------------------ the waiting loop
 
-    def _wait(self, lease: Lease) -> None:
+    def _wait(self) -> None:
         pause = min(BEAT, self._systemd.watchdog / 3) if self._systemd.watchdog else BEAT
-        while not self._stopping:
+        while not self._stopping and self._lost is None:
             if select.select([self._woken], [], [], pause)[0]:
                 os.read(self._woken, 4096)
-            self._beat(lease)
-            if self._reload and not self._running.locked():
-                self._reload = False
-                self._load_again()
+            self._beat()
+            if self._reload and self._running.acquire(blocking=False):  # else the end of the run wakes us
+                try:
+                    self._reload = False
+                    self._load_again()
+                finally:
+                    self._running.release()
             if self._now:
                 self._now = False
                 self._run_now()
 
-    def _beat(self, lease: Lease) -> None:
-        lease.renew()
+    def _beat(self) -> None:
         if not self._running.locked() or self._progress != self._fed:
             self._fed = self._progress
             self._systemd.feed()
 
-    def _end(self) -> int:
+    def _renew(self) -> None:
+        """Renew the lease; a ledger that cannot be written stops the runs, which ask it first, but not the daemon."""
+        try:
+            self._lease.renew()
+        except LedgerBusy as error:
+            self._lost = error
+            self._wake()
+        except LedgerError as error:
+            _log.warning("lease.not_renewed", error=str(error))
+
+    def _end(self) -> None:
         self._systemd.stopping("finishing the batch in hand")
         _log.info("daemon.stopping")
+        code = 0 if self._lost is None else 1
+        last = threading.Timer(GONE_WITHIN, os._exit, (code,))
+        last.daemon = True
+        last.start()
         self._scheduler.shutdown(wait=False)
         if self._running.acquire(timeout=STOP_WITHIN):
             self._running.release()
             _log.info("daemon.stopped")
-            return 0
+            return
         # The batch is abandoned: its transaction is rolled back by the server, the next run looks what became of it.
         _log.warning("daemon.abandoned", hint="the batch in hand did not end in time; the next run goes on from there")
-        os._exit(0)
+        os._exit(code)
 
     def _disconnect(self) -> None:
         self._instance.close()
@@ -156,13 +184,14 @@ class Daemon:
         self._metrics.scheduled(_longest_pause(trigger))
 
     def _run_now(self) -> None:
-        if self._running.locked():
-            self._again = True  # SIGUSR1 during a run: one more run follows it
-        else:
+        """Start a run, or one more after the one at work, which may have read already what we are told about."""
+        self._asked = True
+        if not self._running.locked():
             self._scheduler.modify_job("run", next_run_time=_now())
 
     def _once(self) -> None:
         with self._running:
+            self._asked = False
             self._moved()
             started = _now()
             self._metrics.attempt(started)
@@ -178,10 +207,12 @@ class Daemon:
                 self._succeeded(report.finished)
                 told = ", ".join(f"{count} {name}" for name, count in summary(report).items() if count)
                 self._systemd.status(f"last run at {report.finished:%H:%M:%S} UTC: {result_of(report).value}; {told}")
-        if self._again and not self._stopping:
-            self._again = False
-            self._scheduler.modify_job("run", next_run_time=_now())
         self._wake()
+
+    def _on_ended(self, event: JobEvent) -> None:
+        """Make the run that was asked for meanwhile; not before this event, for until then it would be an overlap."""
+        if event.job_id == "run" and self._asked and not self._stopping:
+            self._scheduler.modify_job("run", next_run_time=_now())
 
     def _moved(self) -> None:
         self._progress += 1
@@ -199,8 +230,9 @@ class Daemon:
         _log.error("run.failed", error=text, exc_info=unexpected and self._debug)
         self._systemd.status(f"the last run failed: {text}")
 
-    def _on_overlap(self, _event: JobEvent) -> None:
-        _log.warning("run.skipped", reason="the run before is still at work")
+    def _on_overlap(self, event: JobEvent) -> None:
+        if event.job_id == "run" and not self._asked:
+            _log.warning("run.skipped", reason="the run before is still at work")
 
     # ------------------------------------------------------------------ signals
 

@@ -7,6 +7,9 @@ import socket
 import time
 from collections.abc import Mapping
 
+PATIENCE = 2.0
+"""Seconds to wait while the service manager's queue is full."""
+
 
 class Systemd:
     """The notification socket and the watchdog of the service that we are."""
@@ -44,7 +47,8 @@ class Systemd:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as peer:
+            peer.settimeout(PATIENCE)
             try:
                 peer.sendto(text.encode(), address)
-            except OSError:  # a service manager that went away must not end us
+            except OSError:  # a service manager that went away, or does not read, must neither end nor stop us
                 return
