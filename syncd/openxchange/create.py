@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, TableClause
 
 from syncd.core.address import collation_key
-from syncd.core.model import Secret
+from syncd.core.model import Fields, MailboxRef, Secret
 from syncd.errors import StoreRefused
 from syncd.openxchange.base import Creation, Written
 from syncd.openxchange.batch import done, failed
@@ -33,8 +33,11 @@ from syncd.openxchange.tables import (
     Shape,
     among,
 )
+from syncd.openxchange.users import chunks
 
 _Row = dict[str, object]
+_TOGETHER = 250
+"""Rows in one statement, which then is shorter than the smallest usual max_allowed_packet of 1 MiB."""
 
 
 class Ciphers:
@@ -113,9 +116,8 @@ def create_accounts(
     taken = _taken(connection, context, users)
     existing = set(connection.scalars(sa.select(USER.c.id).where(USER.c.cid == context, among(USER.c.id, users))))
     results: list[Written] = []
-    mails: list[_Row] = []
-    transports: list[_Row] = []
-    properties: list[_Row] = []
+    rows: dict[TableClause, list[_Row]] = {MAIL: [], TRANSPORT: [], TRANSPORT_PROPERTIES: []}
+    models: dict[tuple[MailboxRef, Fields], _Model] = {}
     for creation in creations:
         place = (creation.user, creation.mailbox.key)
         if place in taken:
@@ -124,40 +126,78 @@ def create_accounts(
         if creation.user not in existing:
             results.append(failed(creation, f"user {creation.user} does not exist any more"))
             continue
-        mail, transport = _mail_row(context, creation, ciphers), _transport_row(context, creation, ciphers)
-        problem = shape.too_long(MAIL, mail) or (transport and shape.too_long(TRANSPORT, transport))
-        if problem:
+        kind = (creation.mailbox.ref, creation.fields)
+        model = models.get(kind) or models.setdefault(kind, _Model(context, creation, shape, ciphers))
+        mail, transport = model.rows(creation)
+        if problem := model.problem or model.ill_fitting_password(mail, transport):
             results.append(failed(creation, problem))
             continue
-        mails.append(mail)
+        rows[MAIL].append(mail)
         if transport is not None:
-            transports.append(transport)
+            rows[TRANSPORT].append(transport)
             if creation.fields.transport_auth is not None:
-                properties.append(
+                rows[TRANSPORT_PROPERTIES].append(
                     property_row(context, creation.user, creation.account, creation.fields.transport_auth)
                 )
         taken[place] = (creation.account, True)
-        account = creation.mailbox.account
-        transport_stored = (transport["password"], account.transport_password) if transport else (None, None)
-        seal = ciphers.seal((mail["password"], account.password), transport_stored)  # type: ignore[arg-type]
-        results.append(done(creation, seal))
-    insert_rows(connection, MAIL, mails)
-    insert_rows(connection, TRANSPORT, transports)
-    insert_rows(connection, TRANSPORT_PROPERTIES, properties)
+        results.append(done(creation, model.seal(mail, transport)))
+    for table, some in rows.items():
+        insert_rows(connection, table, some)
     return results
 
 
+class _Model:
+    """The rows of a mailbox's accounts, made and measured once; only ids and passwords are an account's own."""
+
+    def __init__(self, context: int, creation: Creation, shape: Shape, ciphers: Ciphers) -> None:
+        self._account, self._shape, self._ciphers = creation.mailbox.account, shape, ciphers
+        self._mail, self._transport = _mail_row(context, creation), _transport_row(context, creation)
+        self.problem = shape.too_long(MAIL, self._mail)
+        if self._transport is not None and self.problem is None:
+            self.problem = shape.too_long(TRANSPORT, self._transport)
+
+    def rows(self, creation: Creation) -> tuple[_Row, _Row | None]:
+        """Give mail and transport row of an account, the passwords encrypted for it alone."""
+        own: _Row = {"id": creation.account, "user": creation.user}
+        account, encrypted = self._account, self._ciphers.text
+        mail = {**self._mail, **own, "password": encrypted(account.password)}
+        if self._transport is None:
+            return mail, None
+        return mail, {**self._transport, **own, "password": encrypted(account.transport_password)}
+
+    def ill_fitting_password(self, mail: _Row, transport: _Row | None) -> str | None:
+        """Say that an encrypted password is too long for its column; None = both fit."""
+        return self._shape.too_long(MAIL, {"password": mail["password"]}) or (
+            self._shape.too_long(TRANSPORT, {"password": transport["password"]}) if transport else None
+        )
+
+    def seal(self, mail: _Row, transport: _Row | None) -> bytes | None:
+        """Give the seal of the passwords in the rows."""
+        second = (transport["password"], self._account.transport_password) if transport else (None, None)
+        return self._ciphers.seal((mail["password"], self._account.password), second)  # type: ignore[arg-type]
+
+
 def insert_rows(connection: Connection, table: TableClause, rows: Sequence[Mapping[str, object]]) -> None:
-    """Insert rows that all have the same columns; the driver makes multi-row statements of them."""
+    """Insert rows that all have the same columns.
+
+    In MySQL by one statement in which every distinct value is a parameter: most of 30 columns are the same in all rows,
+    and the driver escapes each parameter once.
+    """
     if not rows:
         return
     names = list(rows[0])
-    compiled = sa.insert(table).values({name: sa.bindparam(name) for name in names}).compile(dialect=connection.dialect)
-    if compiled.positiontup is None:
-        connection.exec_driver_sql(str(compiled), [dict(row) for row in rows])
+    if connection.dialect.name == "sqlite":
+        connection.execute(sa.insert(table).values({name: sa.bindparam(name) for name in names}), list(rows))
         return
-    order = compiled.positiontup
-    connection.exec_driver_sql(str(compiled), [tuple(row[name] for name in order) for row in rows])
+    columns = ", ".join(f"`{name}`" for name in names)
+    for some in chunks(rows, _TOGETHER):
+        marks: dict[tuple[type, object], str] = {}
+        texts = []
+        for row in some:
+            keys = [(type(value), value) for value in row.values()]  # 1 and True are equal and not the same
+            texts.append(",".join([marks.get(key) or marks.setdefault(key, f"%({len(marks)})s") for key in keys]))
+        statement = f"INSERT INTO {table.name} ({columns}) VALUES ({'), ('.join(texts)})"
+        connection.exec_driver_sql(statement, {str(number): value for number, (_, value) in enumerate(marks)})
 
 
 def property_row(context: int, user: int, account: int, value: str) -> _Row:
@@ -206,12 +246,12 @@ def _met(creation: Creation, other: tuple[int, bool]) -> Written:
     return failed(creation, f"{kind} account with this address exists already (id {account})")
 
 
-def _mail_row(context: int, creation: Creation, ciphers: Ciphers) -> _Row:
+def _mail_row(context: int, creation: Creation) -> _Row:
     account, fields = creation.mailbox.account, creation.fields
     folders = account.folders
     row: _Row = {"cid": context, "id": creation.account, "user": creation.user}
     row |= {"name": account.name, "url": fields.mail_url, "login": fields.login}
-    row |= {"password": ciphers.text(account.password), "primary_addr": creation.mailbox.address}
+    row |= {"password": None, "primary_addr": creation.mailbox.address}
     row |= {"personal": _unless_blank(account.personal), "replyTo": _unless_blank(account.reply_to)}
     row |= {"default_flag": 0, "spam_handler": SPAM_HANDLER, **dict.fromkeys(SHORT_FOLDERS, ""), "archive": ""}
     row |= {f"{kind}_fullname": _without_default(folders.get(kind)) for kind in SHORT_FOLDERS}
@@ -225,7 +265,7 @@ def _mail_row(context: int, creation: Creation, ciphers: Ciphers) -> _Row:
     }
 
 
-def _transport_row(context: int, creation: Creation, ciphers: Ciphers) -> _Row | None:
+def _transport_row(context: int, creation: Creation) -> _Row | None:
     account, fields = creation.mailbox.account, creation.fields
     if fields.transport_url is None:
         return None
@@ -233,7 +273,7 @@ def _transport_row(context: int, creation: Creation, ciphers: Ciphers) -> _Row |
         "name": account.name,
         "url": fields.transport_url,
         "login": fields.transport_login or "",
-        "password": ciphers.text(account.transport_password),
+        "password": None,
         "personal": _unless_blank(account.personal),
         "replyTo": _unless_blank(account.reply_to),
         "starttls": int(bool(fields.transport_starttls)),
