@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Mapping, Set
 from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from syncd.core.model import Secret
@@ -70,14 +71,22 @@ def configure(*, format: Format = "auto", level: str = "info", stream: TextIO | 
 
 def clean(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Mask secrets in an event, at any depth: `Secret` values, keys that name a secret, passwords in URLs."""
-    return {key: MASK if _SECRET_NAME.search(key) else _cleaned(value) for key, value in event.items()}
+    return {key: MASK if _secret(key) else _cleaned(value) for key, value in event.items()}
+
+
+@lru_cache(maxsize=1024)
+def _secret(name: str) -> bool:
+    """Tell whether a key names a secret; there are few keys, in many thousand events of a big run."""
+    return _SECRET_NAME.search(name) is not None
 
 
 def _cleaned(value: object) -> object:
     if isinstance(value, Secret):
         return MASK
     if isinstance(value, str):
-        return _URL_PASSWORD.sub(rf"\1{MASK}@", value)
+        return _URL_PASSWORD.sub(rf"\1{MASK}@", value) if "://" in value else value
+    if value is None or isinstance(value, int | float):
+        return value
     return _cleaned_collection(value)
 
 
@@ -85,7 +94,7 @@ def _cleaned_collection(value: object) -> object:
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, Mapping):
-        return {str(k): MASK if _SECRET_NAME.search(str(k)) else _cleaned(v) for k, v in value.items()}
+        return {str(k): MASK if _secret(str(k)) else _cleaned(v) for k, v in value.items()}
     if isinstance(value, Set):
         return sorted((_cleaned(item) for item in value), key=str)
     if isinstance(value, list | tuple):
