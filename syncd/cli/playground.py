@@ -6,10 +6,12 @@ directory server; the same settings, planning, guard and writing as anywhere.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -62,6 +64,8 @@ class Story:
     def __init__(self, directory: Path, console: Console) -> None:
         self._directory = directory.resolve()
         self._config = self._directory / "syncd.yaml"
+        self._in_url = quote(str(self._directory))
+        self._in_shell = shlex.quote(str(self._config))
         self._console = console
         self._step = 0
 
@@ -88,13 +92,13 @@ class Story:
         [judgement] = report.judgements
         self._check(judgement.held_digest is not None, "the plan was not held")
         self._say("If it were no mistake, this would release exactly that plan:")
-        self._say(f"  syncd approve {judgement.held_digest} -c {self._config}")
+        self._say(f"  syncd approve {judgement.held_digest} -c {self._in_shell}")
         self._members({3, 5})
         self._run("It was one: the members are put back, and the held plan is void.", expected={3, 5})
         self._say(
             f"The playground stays in {self._directory}, in step. Edit directory.ldif there and try:\n"
             + "\n".join(
-                f"  syncd {command} -c {self._config}" for command in ("plan", "sync", "status", "check", "run")
+                f"  syncd {command} -c {self._in_shell}" for command in ("plan", "sync", "status", "check", "run")
             )
         )
 
@@ -103,15 +107,17 @@ class Story:
     def _build(self) -> None:
         from syncd.errors import SyncdError  # noqa: PLC0415 - `--help` must not wait for it
 
-        if self._directory.exists() and any(self._directory.iterdir()):
-            if not (self._directory / MARKER).exists():
-                raise SyncdError(
-                    f"{self._directory} is not empty and no playground of syncd", hint="name another directory"
-                )
+        hint = "name another directory"
+        if (self._directory / MARKER).exists():
             shutil.rmtree(self._directory)
-        self._directory.mkdir(parents=True, exist_ok=True)
-        (self._directory / MARKER).write_text("made by syncd demo, which may delete this directory\n")
-        self._config.write_text(CONFIG.format(directory=self._directory, base=BASE))
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            if any(self._directory.iterdir()):
+                raise SyncdError(f"{self._directory} is not empty and no playground of syncd", hint=hint)
+            (self._directory / MARKER).write_text("made by syncd demo, which may delete this directory\n")
+        except OSError as error:
+            raise SyncdError(f"{self._directory}: {error.strerror}", hint=hint) from None
+        self._config.write_text(CONFIG.format(directory=self._in_url, base=BASE))
         self._open_xchange()
         self._say(
             f"A playground in {self._directory}: openxchange.db has the tables of Open-Xchange with context 1 and the "
@@ -124,7 +130,7 @@ class Story:
 
         from syncd.openxchange import playground  # noqa: PLC0415
 
-        engine = sa.create_engine(f"sqlite:///{self._directory}/openxchange.db")
+        engine = sa.create_engine(f"sqlite:///{self._in_url}/openxchange.db")
         playground.create_schema(engine)
         with engine.begin() as connection:
             playground.add_context(connection, 1)
@@ -164,11 +170,11 @@ class Story:
         self._step += 1
         self._say(f"{self._step}. {text}", style="bold cyan")
         with session(loaded(self._config)) as instance:
-            self._say(f"$ syncd plan -c {self._config}", style="dim")
-            show(instance.reconciler.plan(), self._console, config=str(self._config))
-            self._say(f"$ syncd sync -c {self._config}", style="dim")
+            self._say(f"$ syncd plan -c {self._in_shell}", style="dim")
+            show(instance.reconciler.plan(), self._console, config=self._in_shell)
+            self._say(f"$ syncd sync -c {self._in_shell}", style="dim")
             report = instance.reconciler.run()
-            show(report, self._console, config=str(self._config))
+            show(report, self._console, config=self._in_shell)
             [mailbox] = instance.mailboxes
             accounts = instance.store.observe([mailbox], {}).accounts.get(mailbox.ref, ())
         stored = {account.user for account in accounts}
