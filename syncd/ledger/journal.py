@@ -185,6 +185,7 @@ class _Texts:
     def __init__(self) -> None:
         self._paths: dict[tuple[str, ...], str] = {}
         self._fields: dict[Fields, str] = {}
+        self._rows: dict[int, str] = {}  # by identity; the intents keep them alive
         self._digests: dict[str, str] = {}
 
     def path(self, path: tuple[str, ...]) -> str:
@@ -199,7 +200,10 @@ class _Texts:
         if isinstance(rows, str):
             return rows
         if rows is not None:
-            return _ENCODER.encode(_without_passwords(rows))
+            text = self._rows.get(id(rows))
+            if text is None:
+                text = self._rows[id(rows)] = _ENCODER.encode(_without_passwords(rows))
+            return text
         if fields is None:
             return None
         text = self._fields.get(fields)

@@ -47,6 +47,7 @@ _USUAL: Mapping[str, object] = {
 }
 """What a new account has in these columns; every column not named here has NULL."""
 _HIDDEN = frozenset(("id", "cid", "user", "password"))
+_PROPERTIES = {"mail_properties": MAIL_PROPERTIES, "transport_properties": TRANSPORT_PROPERTIES}
 
 
 def account_rows(
@@ -61,7 +62,7 @@ def account_rows(
         for place, row in _whole(connection, context, TRANSPORT, wanted):
             if place in found:
                 found[place]["transport"] = row
-        for kind, table in (("mail_properties", MAIL_PROPERTIES), ("transport_properties", TRANSPORT_PROPERTIES)):
+        for kind, table in _PROPERTIES.items():
             columns = (table.c.id, table.c.user, table.c.name, table.c.value)
             ids = sorted({account for _, account in wanted})
             mine = sa.and_(table.c.cid == context, among(table.c.id, ids))
@@ -71,7 +72,21 @@ def account_rows(
                     properties = found[place][kind]
                     assert isinstance(properties, dict)  # noqa: S101 - made so above
                     properties[name] = value
+    return _shared(found)
+
+
+def _shared(found: dict[tuple[int, int], dict[str, object]]) -> dict[tuple[int, int], dict[str, object]]:
+    """Give accounts that differ in nothing one and the same mapping, so that the journal writes it out once."""
+    known: dict[tuple[object, ...], dict[str, object]] = {}
+    for place, rows in found.items():
+        whole = (id(rows["mail"]), id(rows.get("transport")), *(_items(rows[kind]) for kind in _PROPERTIES))
+        found[place] = known.setdefault(whole, rows)
     return found
+
+
+def _items(properties: object) -> tuple[tuple[str, object], ...]:
+    assert isinstance(properties, dict)  # noqa: S101 - made so below
+    return tuple(properties.items())
 
 
 def _whole(

@@ -7,7 +7,7 @@ from the server (`read_shape`) and never taken from a version number.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,10 +59,26 @@ LAST_ID = 2**31 - 1
 """The last account id that OX hands out (ox-behaviour 18.11)."""
 
 
+class _Numbers(sa.types.UserDefinedType[Sequence[int]]):
+    """A list of whole numbers that is written out as `(1,2,3)`."""
+
+    cache_ok = True
+
+    def literal_processor(self, dialect: sa.Dialect) -> Callable[[Sequence[int]], str]:  # noqa: ARG002 - the same for all
+        """Give what writes a list."""
+        return lambda numbers: f"({','.join(map(str, numbers))})"
+
+
 def among(column: ColumnElement[Any], numbers: Iterable[int]) -> ColumnElement[bool]:
-    """Give `column IN (…)` for whole numbers, written out: binding each would take longer than the query itself."""
-    listed = ",".join(str(int(number)) for number in numbers)
-    return column.bool_op("IN")(sa.literal_column(f"({listed})")) if listed else sa.false()
+    """Give `column IN (…)` for whole numbers.
+
+    They are written out when the statement is executed: binding each would take longer than the query itself, and
+    within the text every list would make another statement to compile.
+    """
+    listed = tuple(int(number) for number in numbers)
+    if not listed:
+        return sa.false()
+    return column.bool_op("IN")(sa.bindparam(None, listed, _Numbers(), literal_execute=True))
 
 
 @dataclass(frozen=True, slots=True)
