@@ -48,9 +48,9 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         server: MariaDb = request.getfixturevalue("mariadb")
         database = server.fresh_database()
         options, engine = server.options(database), server.engine(database)
-    store = SqlStore(options)
-    yield World(store, engine)
-    store.close()
+    world = World(SqlStore(options), engine)
+    yield world
+    world.store.close()  # the one of the last case
 
 
 def prepared(world: World, case: dict[str, Any]) -> SqlStore:
