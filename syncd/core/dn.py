@@ -44,6 +44,15 @@ def normalise(dn: str) -> str:
     return ",".join("+".join(sorted(f"{kind}={value}" for kind, value in rdn)) for rdn in _parse(dn))
 
 
+def folded(text: str) -> str:
+    """Give a text in lower case, letter by letter, as OpenLDAP and others compare names.
+
+    `str.casefold` makes `ß` the same as `ss`, and `str.lower` looks at what stands around a `Σ`: both would take two
+    entries that a server keeps apart for one, and one of the two people would lose what both have.
+    """
+    return text.lower() if text.isascii() else "".join(map(str.lower, text))
+
+
 def parse(dn: str) -> tuple[tuple[tuple[str, str], ...], ...]:
     """Split a DN into RDNs of (attribute type in lower case, value as text, unescaped and as written).
 
@@ -184,6 +193,6 @@ def _hexstring(digits: str, dn: str) -> str:
 
 def _canonical(value: str) -> str:
     r"""Prepare a value as RFC 4518 does for caseIgnoreMatch, and write what would be ambiguous as `\xx`."""
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold())
+    text = unicodedata.normalize("NFKC", folded(unicodedata.normalize("NFKC", value)))
     text = " ".join(part for part in text.split(" ") if part)
     return re.sub(r"[,+\"\\<>;=#\x00-\x1f]", lambda match: f"\\{ord(match.group()):02x}", text)

@@ -65,7 +65,7 @@ def comparable(name: str, value: bytes) -> str:
             return text
     if text.isascii() and "  " not in text:
         return text.lower().strip(" ")
-    return " ".join(part for part in unicodedata.normalize("NFKC", text).casefold().split(" ") if part)
+    return " ".join(part for part in names.folded(unicodedata.normalize("NFKC", text)).split(" ") if part)
 
 
 def _compile(node: Any) -> Predicate:  # noqa: PLR0911 - one return a kind of filter
@@ -114,7 +114,7 @@ def _substring(name: str, assertion: Mapping[str, Any]) -> Predicate:
     def part(value: Any) -> str:
         text = _octets(value).decode("utf-8", "surrogateescape")
         if name not in _EXACT:
-            text = re.sub(" +", " ", unicodedata.normalize("NFKC", text).casefold())
+            text = re.sub(" +", " ", names.folded(unicodedata.normalize("NFKC", text)))
         return re.escape(text)
 
     pattern = ".*".join(

@@ -194,7 +194,7 @@ class Lookup:
         for key in [key for key in missing if key in self.found]:
             del missing[key]
         for key, written in list(missing.items()):
-            if key.startswith(UID_PREFIX) and (people_found := uids.get(written.casefold())):
+            if key.startswith(UID_PREFIX) and (people_found := uids.get(names.folded(written))):
                 self.found[key] = self._one(key, people_found)
                 del missing[key]
 
@@ -203,7 +203,7 @@ class Lookup:
     ) -> dict[str, list[Person]]:
         """Remember the wanted among the entries; give the others that a wanted memberUid may mean, by uid."""
         found, uids = self.found, defaultdict[str, list[Person]](list)
-        wanted_uids = {written.casefold() for key, written in missing.items() if key.startswith(UID_PREFIX)}
+        wanted_uids = {names.folded(written) for key, written in missing.items() if key.startswith(UID_PREFIX)}
         normalise, single = names.normalise, self._logins[0] if len(self._logins) == 1 else ""
         for dn, attributes in chain.from_iterable(pages):
             key = dn if dn in missing else normalise(dn)
@@ -221,7 +221,7 @@ class Lookup:
                 found[key] = person
             if wanted_uids:
                 for value in attributes.get("uid", ()):
-                    if (uid := str(value, "utf-8", "surrogateescape").casefold()) in wanted_uids:
+                    if (uid := names.folded(str(value, "utf-8", "surrogateescape"))) in wanted_uids:
                         uids[uid].append(person)
         return uids
 
@@ -319,11 +319,11 @@ class Lookup:
                     found = self.classify(entry)
                     if isinstance(found, Person):
                         for value in entry.attributes.get("uid", ()):
-                            people[str(value, "utf-8", "surrogateescape").casefold()].append(found)
+                            people[names.folded(str(value, "utf-8", "surrogateescape"))].append(found)
             except Refused as error:
                 reason = str(error)
             for key, written in chunk:
-                found_people = people.get(written.casefold(), [])
+                found_people = people.get(names.folded(written), [])
                 self.found[key] = Trouble(reason) if reason else self._one(key, found_people)
 
     def _one(self, key: str, people: list[Person]) -> Found:

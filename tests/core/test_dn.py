@@ -148,3 +148,17 @@ def test_no_names(text: str) -> None:
     """What is no DN is refused."""
     with pytest.raises(InvalidDN):
         normalise(text)
+
+
+@pytest.mark.parametrize(("one", "other"), [("cn=Strauß,dc=x", "cn=Strauss,dc=x"), ("cn=νικος,dc=x", "cn=νικοσ,dc=x")])
+def test_names_that_servers_keep_apart_stay_apart(one: str, other: str) -> None:
+    """Letters that only a full case folding holds for equal are two entries (OpenLDAP folds letter by letter)."""
+    assert normalise(one) != normalise(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("cn=ΝΙΚΟΣ,dc=x", "cn=νικοσ,dc=x"), ("cn=STRAUẞ,dc=x", "cn=strauß,dc=x"), ("cn=ÄÖ", "cn=äö")]
+)
+def test_letter_case_beyond_ascii_does_not_matter(one: str, other: str) -> None:
+    """Upper and lower case of one letter are the same name, wherever in a word they stand."""
+    assert normalise(one) == normalise(other)

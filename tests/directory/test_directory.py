@@ -69,6 +69,15 @@ def test_members_of_a_group_have_stable_id_logins_and_path(slapd: Slapd) -> None
     assert found.reasons == found.notes == ()
 
 
+def test_names_that_the_server_keeps_apart_are_two_members(slapd: Slapd) -> None:
+    """Neither of two entries whose names differ by ß and ss hides the other, whichever group lists them."""
+    names = [f"cn=Hans Strauß,{PEOPLE}", f"cn=Hans Strauss,{PEOPLE}"]
+    people = person("strauß", names[0]) + person("strauss", names[1])
+    database = slapd.database(people + group("both", names) + group("one", names[:1]))
+    assert logins(read_group(database, "both")) == ["strauss", "strauß"]
+    assert logins(read_group(database, "one")) == ["strauß"]
+
+
 def test_group_of_unique_names_loses_the_optional_uid(slapd: Slapd) -> None:
     """A uniqueMember with an optional UID (`#'0101'B`) is the entry before the suffix."""
     database = slapd.database(
