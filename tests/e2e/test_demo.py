@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import COMMAND, Done
+from tests.e2e.world import COMMAND, Done, invoke
 
 STEPS = (
     "1. The group support has two members",
@@ -87,39 +87,39 @@ def test_the_playground_stays_in_step(told: tuple[Path, Done]) -> None:
     """Afterwards plan says in step, a run writes no row, and every command that the demo names works."""
     config, _ = told
     before = rows(config)
-    planned = syncd("plan", "-c", str(config), "--exit-code")
+    planned = invoke("plan", "-c", str(config), "--exit-code")
     assert (planned.code, "in step" in planned.out) == (0, True)
     for words in (("sync",), ("sync", "--output", "json"), ("status",), ("check",), ("held",)):
-        done = syncd(*words, "-c", str(config))
+        done = invoke(*words, "-c", str(config))
         assert (done.code, done.err) == (0, ""), words
     assert rows(config) == before
-    assert syncd("plan", "-c", str(config), "--output", "json").summary == {"unchanged": 2}
+    assert invoke("plan", "-c", str(config), "--output", "json").summary == {"unchanged": 2}
 
 
 def test_the_playground_can_be_played_with(told: tuple[Path, Done], tmp_path: Path) -> None:
     """Who edits the export sees the change planned, held where it is too much, and made after the approval."""
-    syncd("demo", str(tmp_path / "play"))
+    invoke("demo", str(tmp_path / "play"))
     config = tmp_path / "play" / "syncd.yaml"
     export = config.parent / "directory.ldif"
     whole = export.read_text()
     members = [line for line in whole.splitlines() if line.startswith("member: ")]
     export.write_text(whole.replace("\n".join(members), members[0].replace("alice", "dave")))
-    done = syncd("sync", "-c", str(config), "--output", "json")
+    done = invoke("sync", "-c", str(config), "--output", "json")
     assert done.code == 0
     assert {(one["op"], one["login"]) for one in done.document["changes"]} == {
         ("create", "dave"), ("delete", "alice"), ("delete", "carol"),
     }  # fmt: skip
     export.write_text(whole.replace("\n".join(members) + "\n", ""))
-    held = syncd("sync", "-c", str(config), "--output", "json")
+    held = invoke("sync", "-c", str(config), "--output", "json")
     assert held.code == 4
-    assert syncd("approve", held.document["objections"][0]["digest"], "-c", str(config)).code == 0
-    assert syncd("sync", "-c", str(config), "--output", "json").summary == {"delete": 1}
+    assert invoke("approve", held.document["objections"][0]["digest"], "-c", str(config)).code == 0
+    assert invoke("sync", "-c", str(config), "--output", "json").summary == {"delete": 1}
 
 
 def test_the_demo_can_be_built_again(told: tuple[Path, Done]) -> None:
     """In a directory that holds a playground already, the demo builds it anew."""
     config, _ = told
-    done = syncd("demo", str(config.parent))
+    done = invoke("demo", str(config.parent))
     assert done.code == 0
     assert STEPS[0] in done.out
 
@@ -128,7 +128,7 @@ def test_the_demo_never_deletes_somebody_elses_directory(tmp_path: Path) -> None
     """A directory that is not empty and no playground is refused and left as it is; so is a file."""
     (tmp_path / "precious").write_text("keep me")
     for place in (tmp_path, tmp_path / "precious"):
-        done = syncd("demo", str(place))
+        done = invoke("demo", str(place))
         assert (done.code, done.out) == (1, ""), done
         assert "Traceback" not in done.err
         assert "unexpected" not in done.err
@@ -144,7 +144,7 @@ def test_without_a_name_the_playground_is_in_the_current_directory(tmp_path: Pat
     done = syncd("demo", cwd=place)
     assert (done.code, done.err) == (0, "")
     config = place / "playground" / "syncd.yaml"
-    assert syncd("plan", "-c", str(config), "--exit-code").code == 0
+    assert invoke("plan", "-c", str(config), "--exit-code").code == 0
 
 
 # ------------------------------------------------------------------ what a command loads

@@ -138,13 +138,13 @@ def test_no_password_is_shown_anywhere(world: World) -> None:
     seen += [watched(world, "--debug", "sync", "--output", "json")]
     with_password(world, password=NEXT, transport=transport)
     seen += [
-        world.process("--debug", "plan", "--output", "json"),
-        world.process("--debug", "sync"),
-        world.process("--debug", "check"),
-        world.process("status", "--output", "json"),
+        world.syncd("--debug", "plan", "--output", "json"),
+        world.syncd("--debug", "sync"),
+        world.syncd("--debug", "check"),
+        world.syncd("status", "--output", "json"),
     ]
     world.group("support")
-    seen += [world.process("--debug", "sync"), world.process("held", "--output", "json")]
+    seen += [world.syncd("--debug", "sync"), world.syncd("held", "--output", "json")]
     texts |= {*stored(world).values(), *stored(world, "user_transport_account").values()}
     assert len(texts) >= 6
     told = "".join(done.out + done.err for done in seen).encode()

@@ -179,20 +179,7 @@ class World:
 
     def syncd(self, *words: str, config: bool = True) -> Done:
         """Run a command within this process, which is quicker: all of it but the interpreter's start."""
-        argv = ["syncd", *words, *(("-c", str(self.config)) if config else ())]
-        out, err = io.StringIO(), io.StringIO()
-        with (
-            mock.patch.object(sys, "argv", argv),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-        ):
-            try:
-                main()
-                code: object = 0
-            except SystemExit as end:
-                code = end.code
-        assert isinstance(code, int | None)
-        return Done(code=code or 0, out=out.getvalue(), err=err.getvalue())
+        return invoke(*words, *(("-c", str(self.config)) if config else ()))
 
     def process(self, *words: str, config: bool = True, environ: Mapping[str, str] | None = None) -> Done:
         """Run the installed command as a process of its own, without a terminal."""
@@ -276,6 +263,23 @@ class World:
         """Read from the ledger, or change it."""
         with contextlib.closing(sqlite3.connect(self.ledger_path)) as connection, connection:
             return connection.execute(statement, values).fetchall()
+
+
+def invoke(*words: str) -> Done:
+    """Run the whole command line within this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", ["syncd", *words]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            main()
+            code: object = 0
+        except SystemExit as end:
+            code = end.code
+    assert isinstance(code, int | None)
+    return Done(code=code or 0, out=out.getvalue(), err=err.getvalue())
 
 
 def entry(dn: str, *attributes: tuple[str, str]) -> str:
