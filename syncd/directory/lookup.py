@@ -5,6 +5,7 @@ Decision table for a wanted DN:
 | what the directory said                                             | becomes   |
 |---------------------------------------------------------------------|-----------|
 | an entry with a group class or a member attribute                   | `Group`   |
+| an entry without any class and login: hidden, so maybe a group      | `Trouble` |
 | any other entry                                                     | `Person`  |
 | nothing, and a question for this very entry says it is not there    | `ABSENT`  |
 | nothing, and so it said of each of the first `_PROBES` of its kind  | `ABSENT`  |
@@ -138,7 +139,11 @@ class Lookup:
             return self._group(entry, key)
         if any(";range=" in name for name in attributes):
             return self._group(entry, key)
-        return self._person(entry, key)
+        person = self._person(entry, key)
+        if not classes and not person.logins:
+            server = self._searcher.server
+            return Trouble(f"{server}: {entry.dn}: neither its class nor a login may be read, so it may be a group")
+        return person
 
     # ------------------------------------------------------------------ entries
 
@@ -148,7 +153,7 @@ class Lookup:
         for name in self._logins:
             values = attributes.get(name)
             if values:
-                logins += tuple(str(value, "utf-8", "surrogateescape") for value in values)
+                logins += tuple(_login(value) for value in values)
         return Person(_stable_id(attributes, key), entry.dn, key, logins)
 
     def _group(self, entry: Entry, key: str) -> Group:
@@ -214,7 +219,7 @@ class Lookup:
                 continue  # a group with a login attribute; it is asked for by name
             values = attributes.get(single)
             if values is not None and len(values) == 1:
-                person = Person(_stable_id(attributes, key), dn, key, (str(values[0], "utf-8", "surrogateescape"),))
+                person = Person(_stable_id(attributes, key), dn, key, (_login(values[0]),))
             else:
                 person = self._person(Entry(dn, attributes), key)
             if wanted:
@@ -353,6 +358,11 @@ class Lookup:
 def _stable_id(attributes: Mapping[str, list[bytes]], key: str) -> str:
     values = attributes.get("entryuuid")
     return str(values[0], "ascii", "replace").lower() if values else f"dn:{key}"
+
+
+def _login(value: bytes) -> str:
+    """Give a login as text; octets that are no UTF-8 show as escapes, for no database could be asked for them."""
+    return str(value, "utf-8", "backslashreplace")
 
 
 def _assertion(written: str) -> tuple[str, str] | None:

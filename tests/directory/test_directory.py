@@ -479,6 +479,26 @@ def test_a_hidden_group_is_incomplete(slapd: Slapd, right: str) -> None:
     assert f"cn=secret,{database.groups}" in found.reasons[0]
 
 
+def test_a_nested_group_without_readable_attributes_is_unknown(slapd: Slapd) -> None:
+    """An entry that shows neither class nor login may be a group: nobody takes its members for gone."""
+    nested = group("nested", ["anna"])
+    database = slapd.database(person("anna") + nested + group("support", [cn("nested")]))
+    assert read_group(database, "support").complete
+    database.limit(
+        olcAccess=[
+            "{0}to attrs=userPassword by anonymous auth by * none",
+            f'{{1}}to dn.base="cn=nested,{database.groups}" attrs=entry by * read',
+            f'{{2}}to dn.base="cn=nested,{database.groups}" attrs=objectClass by * search',
+            f'{{3}}to dn.base="cn=nested,{database.groups}" by * none',
+            "{4}to * by * read",
+        ]
+    )
+    found = read_group(database, "support")
+    assert not found.complete
+    assert "it may be a group" in found.reasons[0]
+    assert f"cn=nested,{database.groups}" in found.reasons[0]
+
+
 def test_a_member_that_may_not_be_read_is_unknown_where_the_server_says_so(slapd: Slapd) -> None:
     """A member that the server admits but does not show makes the source incomplete; it is not dangling."""
     database = slapd.database(person("anna") + person("bert") + group("support", ["anna", "bert"]))

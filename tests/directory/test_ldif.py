@@ -205,3 +205,13 @@ def test_extensible_matches_are_refused(tmp_path: Path) -> None:
     (one,) = read_export(tmp_path / "x.ldif", [wanted], person("anna")).reads.values()
     assert not one.complete
     assert "needs a server" in one.reasons[0]
+
+
+def test_a_login_that_is_no_text_is_one_that_nobody_has(tmp_path: Path) -> None:
+    """A login in octets that are no UTF-8 shows as escapes, which any database can be asked for."""
+    wanted = source(None, "support")
+    broken = person("anna").replace("uid: anna\n", "uid:: bfxsbGVy\n")
+    found = read_export(tmp_path / "x.ldif", [wanted], broken, group("support", ["anna"]))
+    (read_source,) = found.reads.values()
+    assert logins(read_source) == ["m\\xfcller"]
+    assert read_source.complete
