@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -56,6 +57,7 @@ def _main(
 
 def main() -> None:
     """Run the command line; end the process with the exit code of the contract."""
+    _write_anything()
     debug = "--debug" in sys.argv
     if debug:  # wherever it stands, before or after the command
         sys.argv = [sys.argv[0], "--debug", *(word for word in sys.argv[1:] if word != "--debug")]
@@ -79,6 +81,13 @@ def main() -> None:
         say(f"syncd: unexpected {type(error).__name__}: {error}", "red")
         say("  this is a defect of syncd; --debug shows where")
     sys.exit(1)
+
+
+def _write_anything() -> None:
+    """Escape what an output cannot encode: a strange name in a directory shall not hide what a run did."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _refuse(error: Exception, *, debug: bool) -> None:
