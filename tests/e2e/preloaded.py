@@ -15,6 +15,7 @@ that it happens exactly there, and so that nothing of it is in the product.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -86,7 +87,7 @@ def loaded(config: str, _version: int) -> Settings:
 
 def make_run(order: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """Make one run in this process; give what it counted, and how it ended if it was an error."""
-    syncd.run.Writer = partial(Writer, batch=order.get("batch", 2))  # type: ignore[attr-defined]
+    syncd.run.Writer = partial(Writer, batch=order.get("batch", 3))  # type: ignore[attr-defined]
     configure(format="json", level="error")
     moments = Moments(order.get("kill"), every=bool(order.get("every")))
     if "full" in order:
@@ -106,6 +107,7 @@ def make_run(order: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
 def main() -> None:
     """Answer orders until standard input ends."""
+    gc.freeze()  # children shall not touch, and so copy, what they share with this process
     for line in sys.stdin:
         order = json.loads(line)
         settings = loaded(order["config"], Path(order["config"]).stat().st_mtime_ns)
