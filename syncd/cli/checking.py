@@ -27,7 +27,9 @@ def check(
     console = out()
     failed = 0
     count = 0
-    console.print(f"ok    configuration: {config}, {len(settings.mailboxes())} mailboxes", highlight=False)
+    console.print(
+        f"ok    configuration: {config}, {len(settings.mailboxes())} mailboxes", markup=False, highlight=False
+    )
     for finding in () if offline else _findings(settings):
         count += 1
         failed += not finding.ok

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from syncd.cli.options import Config, Context, opened, out, say
+from syncd.cli.options import Config, Context, in_shell, opened, out, say
 
 if TYPE_CHECKING:
     from syncd.core.model import Mailbox
@@ -37,11 +37,11 @@ def retire(
         [judgement] = report.judgements
         count = len(judgement.plan.changes)
         if approve is None:
-            show(report, out(), config=str(config))
+            show(report, out(), config=in_shell(config))
             where = f"{one.address} (context {one.context})"
             say(f"{count} accounts of {where} would be deleted. Do it with:")
             scope = "" if context is None else f" --context {context}"
-            say(f"  syncd retire {one.address}{scope} -c {config} --approve {judgement.digest}")
+            say(f"  syncd retire {one.address}{scope} -c {in_shell(config)} --approve {judgement.digest}")
             raise typer.Exit(4 if count else 0)
         if judgement.digest not in {approve, f"sha256:{approve}"}:
             raise SyncdError(
@@ -52,7 +52,7 @@ def retire(
         if not report.errors and not any(outcome.result == "failed" for outcome in report.outcomes):
             left = instance.ledger.claims().get(one.ref, {})
             say(f"{one.address} (context {one.context}): {len(report.outcomes)} accounts deleted, {len(left)} left")
-    show(report, out(), config=str(config))
+    show(report, out(), config=in_shell(config))
     raise typer.Exit(verdict.exit_code(report))
 
 

@@ -57,6 +57,13 @@ def say(text: str, style: str = "") -> None:
     err().print(text, style=style or None, markup=False, highlight=False)
 
 
+def in_shell(config: Path) -> str:
+    """Give the configuration as a shell takes it, for commands that are printed to be copied."""
+    import shlex  # noqa: PLC0415
+
+    return shlex.quote(str(config))
+
+
 def print_json(value: Any) -> None:
     """Write one JSON document to standard output."""
     import json  # noqa: PLC0415

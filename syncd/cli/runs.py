@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from syncd.cli.options import As, Config, Context, Mailboxes, Output, err, named, opened, out, print_json
+from syncd.cli.options import As, Config, Context, Mailboxes, Output, err, in_shell, named, opened, out, print_json
 
 if TYPE_CHECKING:
     from syncd.core.model import Report
@@ -69,7 +69,7 @@ def _print(report: Report, output: Output, config: Path) -> None:
         return
     from syncd.cli.text import show  # noqa: PLC0415
 
-    show(report, out(), config=str(config))
+    show(report, out(), config=in_shell(config))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from syncd.cli.options import As, Config, Output, ledger_of, out, print_json, say
+from syncd.cli.options import As, Config, Output, in_shell, ledger_of, out, print_json, say
 
 if TYPE_CHECKING:
     from syncd.ledger.ledger import Ledger
@@ -55,7 +55,7 @@ def held(config: Config, output: As = Output.TEXT) -> None:
         line = f"{plan.address} (context {plan.ref.context}), {state} since {plan.created:%F %T} UTC"
         console.print(line, style="bold", markup=False, highlight=False)
         for objection in plan.objections:
-            console.print(f"  {objection['message']} -c {config}", markup=False, highlight=False)
+            console.print(f"  {objection['message']} -c {in_shell(config)}", markup=False, highlight=False)
     if not plans:
         console.print("nothing is held", style="dim")
 
@@ -73,7 +73,7 @@ def approve(
         now = datetime.now(UTC)
         plan = ledger.approve(digest, who, now) or _shown(settings, ledger, digest, who, now)
     if plan is None:
-        raise SyncdError(f"nothing with the digest {digest} is held", hint=f"see: syncd held -c {config}")
+        raise SyncdError(f"nothing with the digest {digest} is held", hint=f"see: syncd held -c {in_shell(config)}")
     say(f"approved: {plan.address} (context {plan.ref.context}); the next run applies it if it still is the plan")
 
 

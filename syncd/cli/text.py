@@ -24,7 +24,7 @@ def show(report: Report, console: Console, *, config: str) -> None:
     Args:
         report: a plan or a run.
         console: where to.
-        config: the configuration file, for the commands that are named.
+        config: the configuration file as a shell takes it, for the commands that are named.
     """
     outcomes = by_change(report.outcomes)
     quiet = 0
@@ -122,8 +122,8 @@ def _orphaned(orphan: Orphan, config: str) -> str:
     since = f" since {orphan.since:%F %T} UTC" if orphan.since else ""
     return (
         f"{orphan.address} (context {orphan.context}) is not configured{since}: {orphan.claimed} accounts stay. "
-        f"Delete them: syncd retire {orphan.address} -c {config}. "
-        f"Let go of them: syncd release {orphan.address} -c {config}"
+        f"Delete them: syncd retire {orphan.address} --context {orphan.context} -c {config}. "
+        f"Let go of them: syncd release {orphan.address} --context {orphan.context} -c {config}"
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
 
-from tests.e2e.world import SUPPORT, Done, World
+from syncd.openxchange import playground
+from tests.e2e.world import SUPPORT, Done, World, invoke
 
 pytestmark = [pytest.mark.slapd, pytest.mark.mariadb]
 
@@ -121,6 +123,26 @@ def test_released_accounts_stay_and_are_not_ours(world: World) -> None:
     world.configure(world.mapping("support", existing="leave"), world.mapping("sales"))
     assert len(world.sync().document["conflicts"]) == 5
     assert world.dump() == before
+
+
+def test_the_printed_commands_work_as_they_stand(world: World) -> None:
+    """Copied from the text, `retire` finds a mailbox that another context still has, in a path that needs quoting."""
+    with world.engine.begin() as connection:
+        playground.add_context(connection, 2)
+    world.people({3: "alice"}, context=2, entries=False)
+    world.config = world.folder / "it's [a] path" / "syncd.yaml"
+    world.config.parent.mkdir()
+    world.configure(world.mapping(), world.mapping(context=2))
+    world.group("support", "alice")
+    world.sync()
+    world.configure(world.mapping())
+    [command] = re.findall(r"Delete them: (syncd retire .*)\. Let go", world.syncd("plan").out)
+    shown = invoke(*shlex.split(command)[1:])
+    assert shown.code == 4, shown.err
+    [command] = [line.strip() for line in shown.err.splitlines() if "--approve" in line]
+    assert invoke(*shlex.split(command)[1:]).code == 0
+    assert (world.users(SUPPORT, 2), world.users(SUPPORT, 1)) == ({}, {3: 1})
+    assert str(world.config) in world.syncd("check").out
 
 
 def test_retire_leaves_what_is_not_ours(world: World) -> None:
