@@ -67,7 +67,13 @@ class Facts:
     observation: Observation
     claims: Claims
     counts: Counts
-    cursor: Cursor | None
+    cursors: Mapping[MailboxRef, Cursor]
+
+    def wait_reason(self, ref: MailboxRef) -> str | None:
+        """Say why the removals of a mailbox wait for another complete read of its members; None = they do not."""
+        cursor = self.cursors.get(ref)
+        last = (cursor.server, cursor.counter) if cursor else None
+        return continuity.wait_reason(last, self.read.server, self.read.counter)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -179,7 +185,7 @@ class Reconciler:
             reading = pool.submit(self._read, sources, beat)
             with self._phase("ledger"):
                 claims = self.ledger.claims()
-                counts, cursor = self.ledger.counts(), self.ledger.cursor()
+                counts, cursors = self.ledger.counts(), self.ledger.cursors()
             with self._phase("observe"):
                 seals = {
                     (ref.context, user, claim.account): claim.seal
@@ -193,7 +199,7 @@ class Reconciler:
                 renew()
             read = reading.result()
             renew()
-        return Facts(read=read, observation=observation, claims=claims, counts=counts, cursor=cursor)
+        return Facts(read=read, observation=observation, claims=claims, counts=counts, cursors=cursors)
 
     def _read(self, sources: Sequence[Source], beat: Callable[[], None]) -> DirectoryRead:
         if not sources:
@@ -240,8 +246,6 @@ class Reconciler:
         by_context: dict[int, list[Mailbox]] = defaultdict(list)
         for mailbox in mailboxes:
             by_context[mailbox.context].append(mailbox)
-        last = (facts.cursor.server, facts.cursor.counter) if facts.cursor else None
-        wait = continuity.wait_reason(last, facts.read.server, facts.read.counter)
         existing = 0
         for context, members in by_context.items():
             with self._phase("users"):
@@ -256,7 +260,8 @@ class Reconciler:
                     ref = one.mailbox.ref
                     stored = facts.observation.accounts.get(ref, ())
                     owned = facts.claims.get(ref, {})
-                    plans[ref] = plan(one, stored, owned, users, facts.observation.primaries, wait=wait)
+                    primaries, wait = facts.observation.primaries, facts.wait_reason(ref)
+                    plans[ref] = plan(one, stored, owned, users, primaries, wait=wait)
         if plans and not existing and any(facts.claims.values()):
             raise StoreRefused(
                 "none of the configured contexts has a user in this database",
@@ -323,7 +328,7 @@ class Reconciler:
         self.ledger.finish(
             report,
             counts=_counted(report.judgements, facts),
-            cursor=_cursor(facts),
+            cursors=_cursors(report.judgements, facts),
             sightings=_sightings(report.judgements),
         )
 
@@ -346,27 +351,29 @@ def _merged(
 def _counted(judgements: Sequence[Judgement], facts: Facts) -> dict[tuple[MailboxRef, str], int]:
     """Give how many members each source had, as the next run compares it.
 
-    A source that is suddenly empty keeps its old number as long as what follows from it is held: else the next run
-    would find nothing sudden about it.
+    A source that is suddenly empty keeps its old number as long as what follows from it is held, or waits, or is
+    withheld since another source is incomplete: else the next run would find nothing sudden about it.
     """
     counted: dict[tuple[MailboxRef, str], int] = {}
     for judgement in judgements:
         mailbox = judgement.plan.mailbox
-        held = {Direction.REMOVALS, Direction.ADDITIONS} & judgement.held or judgement.plan.waiting
+        held = {Direction.REMOVALS, Direction.ADDITIONS} & judgement.held
+        open_ = held or judgement.plan.waiting or judgement.plan.withheld
         for source in (*mailbox.sources, *mailbox.exclude):
             read = facts.read.reads[source]
-            if read.complete and not (held and source in judgement.plan.emptied):
+            if read.complete and not (open_ and source in judgement.plan.emptied):
                 counted[mailbox.ref, str(source)] = len(read.members)
     return counted
 
 
-def _cursor(facts: Facts) -> Cursor | None:
-    """Remember the server of this read; None = nothing was read completely, so the last one stands."""
-    if not facts.read.server or not any(read.complete for read in facts.read.reads.values()):
-        return None
-    last = (facts.cursor.server, facts.cursor.counter) if facts.cursor else None
-    certain = continuity.wait_reason(last, facts.read.server, facts.read.counter) is None
-    return Cursor(facts.read.server, facts.read.counter, certain)
+def _cursors(judgements: Sequence[Judgement], facts: Facts) -> dict[MailboxRef, Cursor]:
+    """Remember the server of this read for the mailboxes whose members were all read; for others the last one stands."""
+    read = facts.read
+    return {
+        mailbox.ref: Cursor(read.server, read.counter, facts.wait_reason(mailbox.ref) is None)
+        for mailbox in (judgement.plan.mailbox for judgement in judgements)
+        if mailbox.sources and all(read.reads[source].complete for source in mailbox.sources)
+    }
 
 
 def _sightings(judgements: Sequence[Judgement]) -> dict[tuple[str, MailboxRef], frozenset[str]]:

@@ -42,6 +42,8 @@ class Desired:
     """Users that an exclusion names."""
     dangling: Mapping[str, str]
     """Member values without an entry: normalised DN (or `memberuid=VALUE`) → as written."""
+    listed: frozenset[str]
+    """The logins, in folded case, that members without an entry may have: `memberUid` or first RDN."""
     includes_complete: bool
     excludes_complete: bool
     reasons: tuple[str, ...]
@@ -56,16 +58,11 @@ class Desired:
             return f"its member is still there: {notice.reason}"
         if not self.present and not self.dangling:
             return None
-        key = _key(claim.dn)
-        if key in self.present:
+        if _key(claim.dn) in self.present:
             return "an entry with its member's DN is still there, without an unambiguous user"
-        if key in self.dangling or _memberuid(claim) & self.dangling.keys():
-            return "its member is still listed, but the entry was not found"
+        if self.listed & {name.casefold() for name in (claim.login, *_first_values(claim.dn))}:
+            return "a member of its name is still listed, but the entry was not found"  # moved to where we may not read
         return None
-
-    def dangling_logins(self) -> frozenset[str]:
-        """Give the logins, in folded case, that members without an entry may have: `memberUid` or first RDN."""
-        return frozenset(name.casefold() for key in self.dangling for name in _first_values(key))
 
     def is_excluded(self, claim: Claim) -> bool:
         """Tell whether the member behind a claim was read as excluded."""
@@ -115,6 +112,7 @@ def desire(
     reasons = [f"{read.source}: {reason}" for read in (*included, *excluded) for reason in read.reasons]
     if not users.exists:
         reasons.append(f"context {mailbox.context} has no users in this database")
+    dangling = {key: written for read in included for key, written in read.dangling.items()}
     return Desired(
         mailbox=mailbox,
         accounts=accounts,
@@ -123,7 +121,8 @@ def desire(
         present=frozenset(present),
         excluded=out,
         excluded_users=excluded_users,
-        dangling={key: written for read in included for key, written in read.dangling.items()},
+        dangling=dangling,
+        listed=frozenset(name.casefold() for key in dangling for name in _first_values(key)),
         includes_complete=users.exists and all(read.complete for read in included),
         excludes_complete=users.exists and all(read.complete for read in excluded),
         reasons=tuple(reasons),
@@ -165,11 +164,6 @@ def _key(dn: str) -> str:
         return normalise(dn)
     except InvalidDN:
         return dn
-
-
-def _memberuid(claim: Claim) -> set[str]:
-    """Give the `memberUid` values by which a posixGroup may have named the claim's member."""
-    return {f"memberuid={value}" for value in {claim.login, *_first_values(claim.dn)}}
 
 
 def _first_values(dn: str) -> set[str]:

@@ -56,8 +56,12 @@ class Source:
     scope: Literal["base", "one", "sub"] = "sub"
 
     def __str__(self) -> str:
-        """Name the source as messages do: `group cn=support,…` or `filter (…)`."""
-        return f"{self.kind} {self.value}"
+        """Name the source as messages do: `group cn=support,…` or `filter (…)`, with where it searches if that is said.
+
+        Two sources of a mailbox never have the same name: their members are counted by it.
+        """
+        where = f" under {self.base}" if self.base is not None else ""
+        return f"{self.kind} {self.value}{where}" + ("" if self.scope == "sub" else f", scope {self.scope}")
 
 
 class Endpoint(NamedTuple):

@@ -268,7 +268,7 @@ class _Comparison:
     def _extras(self, stored: Mapping[int, Observed], several: Mapping[int, list[Observed]]) -> None:
         """Plan the removal of unclaimed secondary accounts of users who should not have the mailbox."""
         ending = {*self.forgotten, *(change.user for change in self.changes if change.op is Op.DELETE)}
-        listed = self.desired.dangling_logins()
+        listed = self.desired.listed
         for user in stored.keys() - self.desired.accounts.keys():
             claim = self.claims.get(user)
             for account in several.get(user) or [stored[user]]:

@@ -82,10 +82,10 @@ class Ledger:
         with self._database.reading() as work:
             return record.load_counts(work)
 
-    def cursor(self) -> Cursor | None:
-        """Give the directory server of the last complete read; None = there was none."""
+    def cursors(self) -> dict[MailboxRef, Cursor]:
+        """Give the directory server of each mailbox's last complete read; mailboxes without one are left out."""
         with self._database.reading() as work:
-            return record.load_cursor(work)
+            return record.load_cursors(work)
 
     def approvals(self) -> dict[MailboxRef, frozenset[str]]:
         """Give the digests that were approved and are not applied yet."""
@@ -229,17 +229,18 @@ class Ledger:
         report: Report,
         *,
         counts: Mapping[tuple[MailboxRef, str], int] | None = None,
-        cursor: Cursor | None = None,
+        cursors: Mapping[MailboxRef, Cursor] | None = None,
         sightings: Mapping[tuple[str, MailboxRef], Collection[str]] | None = None,
     ) -> None:
-        """Remember a run: its result, held plans, each mailbox's state, member counts, the cursor, sightings.
+        """Remember a run: its result, held plans, each mailbox's state, member counts, cursors, sightings.
 
         Only mailboxes of the report are touched. `counts` are to be given only for sources that were read to the end
-        and were not held as suddenly empty: the others keep what they had. `sightings` of a mailbox are all that is
+        and were not held as suddenly empty, `cursors` for mailboxes whose members were all read: the others keep what
+        they had. `sightings` of a mailbox are all that is
         seen now: what was seen before and is not given is forgotten.
         """
         with self._database.writing() as work:
-            record.finish(work, report, counts or {}, cursor, sightings or {})
+            record.finish(work, report, counts or {}, cursors or {}, sightings or {})
 
     def lease(
         self,

@@ -1,4 +1,4 @@
-"""What is remembered of a run after it: its result, each mailbox's state, member counts, the cursor, sightings.
+"""What is remembered of a run after it: its result, each mailbox's state, member counts, cursors, sightings.
 
 Only mailboxes that the report covers are touched, and only rows that differ are written.
 """
@@ -22,6 +22,8 @@ SUMMARY = (
     *("create", "update", "delete", "adopted", "unchanged", "held", "withheld", "failed"),  # the contract's
     *("unresolved", "conflicts", "waiting", "dangling"),
 )
+_CURSOR = "directory of mailbox "
+"""The name of a cursor, with the mailbox's number behind it."""
 _RUN = "SELECT run, command, started, finished, result, partial, server, summary, errors FROM runs"
 
 
@@ -74,7 +76,7 @@ def finish(
     work: Work,
     report: Report,
     counts: Mapping[tuple[MailboxRef, str], int],
-    cursor: Cursor | None,
+    cursors: Mapping[MailboxRef, Cursor],
     sightings: Mapping[tuple[str, MailboxRef], Collection[str]],
 ) -> None:
     """Remember a run that came to its end."""
@@ -103,8 +105,7 @@ def finish(
         [(numbers[j.plan.mailbox.ref], report.run, now, json.dumps(_state(j))) for j in covered],
     )
     _count(work, {(numbers[ref], storable(source)): n for (ref, source), n in counts.items() if ref in numbers}, now)
-    if cursor is not None:
-        _move(work, cursor, now)
+    _move(work, {numbers[ref]: cursor for ref, cursor in cursors.items() if ref in numbers}, now)
     mailboxes = {numbers[judgement.plan.mailbox.ref] for judgement in covered}
     seen = {
         (kind, numbers[ref], storable(s)) for (kind, ref), found in sightings.items() if ref in numbers for s in found
@@ -138,10 +139,19 @@ def _count(work: Work, counts: Mapping[tuple[int, str], int], now: int) -> None:
     )
 
 
-def _move(work: Work, cursor: Cursor, now: int) -> None:
-    if load_cursor(work) != cursor:
-        values = ("directory", cursor.server, cursor.counter, int(cursor.confirmed), now)
-        work.upsert("cursors", ("name",), ("server", "counter", "confirmed", "at"), [values])
+def _move(work: Work, cursors: Mapping[int, Cursor], now: int) -> None:
+    stored = _cursors(work)
+    moved = [(f"{_CURSOR}{n}", *cursor, now) for n, cursor in cursors.items() if stored.get(n) != cursor]
+    work.upsert("cursors", ("name",), ("server", "counter", "confirmed", "at"), moved)
+
+
+def _cursors(work: Work) -> dict[int, Cursor]:
+    return {
+        int(name.removeprefix(_CURSOR)): Cursor(server, counter, confirmed == 1)
+        for name, server, counter, confirmed in work.rows(
+            "SELECT name, server, counter, confirmed FROM cursors WHERE name LIKE ?", (f"{_CURSOR}%",)
+        )
+    }
 
 
 def _see(work: Work, seen: Collection[tuple[str, int, str]], mailboxes: Collection[int], now: int) -> None:
@@ -169,10 +179,10 @@ def load_counts(work: Work) -> dict[tuple[MailboxRef, str], int]:
     return {(refs[row[0]], row[1]): row[2] for row in work.rows("SELECT mailbox, source, members FROM counts")}
 
 
-def load_cursor(work: Work) -> Cursor | None:
-    """Give the cursor of the directory; None = nothing was read to the end yet."""
-    rows = work.rows("SELECT server, counter, confirmed FROM cursors WHERE name = 'directory'")
-    return Cursor(rows[0][0], rows[0][1], rows[0][2] == 1) if rows else None
+def load_cursors(work: Work) -> dict[MailboxRef, Cursor]:
+    """Give the cursor of each mailbox that was read to the end."""
+    refs = work.refs()
+    return {refs[number]: cursor for number, cursor in _cursors(work).items()}
 
 
 def load_sightings(work: Work) -> dict[tuple[str, MailboxRef], dict[str, datetime]]:

@@ -35,7 +35,7 @@ class LedgerOptions:
 
 
 class Cursor(NamedTuple):
-    """The directory server of the last complete read, and its change counter then."""
+    """The directory server of a mailbox's last complete read, and its change counter then."""
 
     server: str
     counter: str | None

@@ -8,7 +8,7 @@ from itertools import permutations
 import pytest
 
 from syncd.core.desire import Desired, desire
-from syncd.core.model import Claim, Mailbox, MailboxRef, Member, SourceRead, Users
+from syncd.core.model import Claim, Mailbox, MailboxRef, Member, Source, SourceRead, Users
 from tests.core.strategies import (
     ADDRESS,
     BARRED,
@@ -183,6 +183,9 @@ def test_nobody_is_excluded_without_exclusions() -> None:
             id="dangling memberUid by the login",
         ),
         pytest.param(
+            [read(SUPPORT, dangling=["uid=Berta,ou=elsewhere,dc=y"])], claim(4), "still listed", id="moved out of sight"
+        ),
+        pytest.param(
             [read(SUPPORT, dangling=["memberuid=anton", dn_of("carol")])], claim(4), None, id="others dangling"
         ),
         pytest.param([read(SUPPORT, member("carol", logins=()))], claim(4), None, id="another without user"),
@@ -207,7 +210,7 @@ def test_only_including_sources_have_dangling_members() -> None:
 def test_dangling_logins_are_those_of_memberuid_and_of_the_first_rdn() -> None:
     """The logins that may be meant by members without an entry are compared in folded case."""
     desired = decided(read(SUPPORT, dangling=["memberuid=Carol", "memberuid=a=b+c", dn_of("Berta")]))
-    assert desired.dangling_logins() == {"carol", "a=b+c", "berta"}
+    assert desired.listed == {"carol", "a=b+c", "berta"}
 
 
 @pytest.mark.parametrize("include", [True, False])
@@ -247,6 +250,15 @@ def test_a_source_is_emptied_when_it_had_members_and_has_none(
 ) -> None:
     """Only a source read completely, with members at its last complete read and none now, is emptied."""
     assert decided(found, counts=counts).emptied == ((source,) if expected else ())
+
+
+def test_equal_filters_in_several_places_are_counted_apart() -> None:
+    """Sources that differ by base or scope only have names of their own, by which their members are counted."""
+    places = [{}, {"base": "ou=a"}, {"base": "ou=b"}, {"scope": "one"}, {"base": "ou=a", "scope": "one"}]
+    sources = [Source(kind="filter", value="(uid=*)", **place) for place in places]  # type: ignore[arg-type]
+    assert len({str(source) for source in sources}) == len(sources)
+    box = mailbox(sources=tuple(sources), exclude=())
+    assert decided(box=box, counts={str(sources[1]): 5}).emptied == (sources[1],)
 
 
 def test_the_count_of_another_mailbox_does_not_count() -> None:

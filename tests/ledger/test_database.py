@@ -282,7 +282,8 @@ def test_a_connection_lost_within_a_call_is_told(mariadb: MariaDb) -> None:
             with mariadb.connect() as connection, connection.cursor() as cursor:
                 cursor.execute(f"KILL {number}")
             work.run("UPDATE cursors SET server = 'y'")
-        assert ledger.cursor() is None
+        with ledger._database.reading() as work:
+            assert work.rows("SELECT name FROM cursors") == []
 
 
 @pytest.mark.mariadb

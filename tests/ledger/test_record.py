@@ -103,13 +103,16 @@ def test_counts_of_sources_not_given_stay(ledger: Ledger) -> None:
     assert ledger.counts() == {(SUPPORT, "group a"): 0, (SUPPORT, "group ä"): 6, (SALES, "group a"): 2}
 
 
-def test_the_cursor_moves_only_when_given(ledger: Ledger) -> None:
-    """There is none at first; a run without a complete read leaves it where it was."""
-    assert ledger.cursor() is None
+def test_a_cursor_moves_only_when_given(ledger: Ledger) -> None:
+    """There is none at first; a mailbox without a complete read keeps its own, whatever others do."""
+    assert ledger.cursors() == {}
     first, second = Cursor("ldap://a", "csn#1", True), Cursor("ldap://b", None, False)
-    for run, given, expected in (("r1", first, first), ("r2", None, first), ("r3", second, second)):
-        ledger.finish(report(judgement(), run=run), cursor=given)
-        assert ledger.cursor() == expected
+    both = (judgement(), judgement(SALES))
+    ledger.finish(report(*both, run="r1"), cursors={SUPPORT: first, SALES: first})
+    ledger.finish(report(*both, run="r2"))
+    assert ledger.cursors() == {SUPPORT: first, SALES: first}
+    ledger.finish(report(*both, run="r3"), cursors={SALES: second})
+    assert ledger.cursors() == {SUPPORT: first, SALES: second}
 
 
 def test_sightings_keep_their_first_time(ledger: Ledger) -> None:
@@ -139,7 +142,7 @@ def test_reading_writes_nothing(ledger: Ledger) -> None:
 
     ledger._database.reading = watched  # type: ignore[method-assign,assignment]
     ledger._database.writing = None  # type: ignore[method-assign,assignment]
-    ledger.claims(), ledger.windows(NOON), ledger.counts(), ledger.cursor(), ledger.approvals()
+    ledger.claims(), ledger.windows(NOON), ledger.counts(), ledger.cursors(), ledger.approvals()
     ledger.orphans([]), ledger.unsettled(), ledger.held(), ledger.sightings(), ledger.runs()
     ledger.last_success(), ledger.status(), ledger.holder("run")
     ledger.register(BOTH)

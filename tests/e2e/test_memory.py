@@ -1,0 +1,127 @@
+"""What a run remembers of earlier ones protects from the next, also when one of them saw only a part of the world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from syncd.core.model import Report
+from syncd.openxchange import playground
+from syncd.settings.loading import load
+from syncd.wiring import session
+from tests.e2e.station import BASE, Station
+
+SUPPORT, SALES = "support@mycompany.com", "sales@mycompany.com"
+PEOPLE = {user: f"uid=u{user},{BASE}" for user in range(3, 13)}
+EVERYBODY = tuple(PEOPLE)
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Station:
+    """Give a world with ten users."""
+    made = Station(tmp_path)
+    with made.engine.begin() as connection:
+        playground.add_context(connection, 1)
+        playground.add_users(connection, 1, [(user, f"u{user}", f"u{user}@mycompany.com") for user in PEOPLE])
+    return made
+
+
+def mapping(address: str, *sources: str, **more: object) -> dict[str, Any]:
+    """Map groups, named by their cn, to a mailbox."""
+    account = {"name": "Shared", "login": "shared", "mail": {"server": "imap.example.org", "port": 143}}
+    return {"mailbox": address, "context": 1, "sources": groups(*sources), "account": account, **more}
+
+
+def groups(*names: str) -> list[dict[str, str]]:
+    """Give groups as sources."""
+    return [{"group": f"cn={name},{BASE}"} for name in names]
+
+
+def directory(station: Station, people: dict[int, str] | None = None, **members: Iterable[int]) -> None:
+    """Write the directory with these groups, which may be empty."""
+    station.directory(people or PEOPLE, members)
+    path = station.files / "directory.ldif"
+    path.write_text(path.read_text().replace("groupOfNames", "groupOfMembers"))
+
+
+def run(station: Station, *only: str) -> Report:
+    """Make a run, of some mailboxes only where they are named."""
+    with session(load(station.config)) as instance:
+        return instance.reconciler.run([one.ref for one in instance.mailboxes if one.address in only])
+
+
+def users(station: Station, address: str = SUPPORT) -> set[int]:
+    """Give who has the mailbox."""
+    return {user for _, user, stored, secondary in station.accounts() if secondary and stored == address}
+
+
+def limits(report: Report) -> list[str]:
+    """Give the limits that hold something."""
+    return [objection.limit for judgement in report.judgements for objection in judgement.objections]
+
+
+def test_a_group_emptied_while_another_was_unreadable_is_sudden_later_too(station: Station) -> None:
+    """Removals withheld for one source do not make a run forget that another has suddenly no members."""
+    station.configure(mapping(SUPPORT, "a", "b"))
+    directory(station, a=[3, 4, 5], b=[6, 7])
+    run(station)
+    directory(station, a=[])
+    assert len(run(station).judgements[0].plan.withheld) == 5
+    directory(station, a=[], b=[6, 7])
+    assert limits(run(station)) == ["suddenly_empty"]
+    assert users(station) == {3, 4, 5, 6, 7}
+
+
+def test_an_exclusion_emptied_while_another_was_unreadable_is_sudden_later_too(station: Station) -> None:
+    """Additions withheld for one exclusion do not make a run forget that another has suddenly no members."""
+    station.configure(mapping(SUPPORT, "a", exclude=groups("x", "y")))
+    directory(station, a=[3, 4, 5], x=[4, 5], y=[9])
+    run(station)
+    directory(station, a=[3, 4, 5], x=[])
+    run(station)
+    directory(station, a=[3, 4, 5], x=[], y=[9])
+    assert limits(run(station)) == ["suddenly_empty"]
+    assert users(station) == {3}
+
+
+def moved(station: Station, *mappings: dict[str, Any]) -> None:
+    """Configure another directory server, as far as anybody can tell."""
+    path = station.files / "directory.ldif"
+    path.rename(path.with_name("other.ldif"))
+    station.configure(*mappings, directory={"urls": [f"ldif://{station.files}/other.ldif"], "base": BASE})
+
+
+@pytest.mark.parametrize("only", [(), (SALES,)])
+def test_the_read_of_another_mailbox_is_no_first_look_at_this_one(station: Station, only: tuple[str, ...]) -> None:
+    """From another server removals wait for the second complete read of their own mailbox's sources."""
+    both = (mapping(SUPPORT, "a"), mapping(SALES, "b"))
+    station.configure(*both)
+    directory(station, a=[3, 4, 5], b=[6, 7])
+    run(station)
+    directory(station, b=[6, 7])  # the new server does not have the group yet
+    moved(station, *both)
+    run(station, *only)
+    directory(station, a=[3, 4], b=[6, 7])
+    (station.files / "directory.ldif").rename(station.files / "other.ldif")
+    assert sum(len(judgement.plan.waiting) for judgement in run(station).judgements) == 1
+    assert users(station) == {3, 4, 5}
+    run(station)
+    assert users(station) == {3, 4}
+
+
+def test_a_member_moved_out_of_sight_keeps_the_mailbox(station: Station) -> None:
+    """A member whose entry went where it cannot be read, while the group lists its new name, is not gone."""
+    station.configure(mapping(SUPPORT, "a"))
+    directory(station, a=[3, 4, 5])
+    run(station)
+    elsewhere = {**PEOPLE, 3: f"uid=u3,ou=hidden,{BASE}"}
+    directory(station, elsewhere, a=[3, 4, 5])
+    path = station.files / "directory.ldif"
+    entries = path.read_text().split("\n\n")
+    path.write_text("\n\n".join(entry for entry in entries if not entry.startswith(f"dn: {elsewhere[3]}")))
+    [withheld] = run(station).judgements[0].plan.withheld
+    assert (withheld.user, "still listed" in withheld.reason) == (3, True)
+    assert users(station) == {3, 4, 5}
