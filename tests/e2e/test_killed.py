@@ -1,6 +1,6 @@
 """A run is killed at every moment: the next one ends in the desired state, whatever the moment was.
 
-The run deletes, updates, creates, adopts, forgets and refreshes in three mailboxes of two contexts, in batches of three.
+The run deletes, updates, creates, adopts, forgets and refreshes in three mailboxes of two contexts, three at a time.
 """
 
 from __future__ import annotations
