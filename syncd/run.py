@@ -7,6 +7,7 @@ named lock in the Open-Xchange database).
 
 from __future__ import annotations
 
+import gc
 import time
 import uuid
 from collections import defaultdict
@@ -59,6 +60,19 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+@contextmanager
+def _paused_collector() -> Iterator[None]:
+    """Pause the cyclic collector: a run keeps its millions of values to the end and makes no cycles with them."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """The three sets, gathered, and what the ledger remembers beside them."""
@@ -92,6 +106,7 @@ class Reconciler:
     monotonic: Callable[[], float] = time.perf_counter
     _phases: dict[str, float] = field(default_factory=dict)
 
+    @_paused_collector()
     def plan(self, only: Collection[MailboxRef] = ()) -> Report:
         """Compute what a run would do; write nothing, neither to Open-Xchange nor to the ledger.
 
@@ -107,6 +122,7 @@ class Reconciler:
         judgements = self._judge(mailboxes, facts, self.ledger.approvals())
         return self._report(started, judgements, facts, partial=bool(only))
 
+    @_paused_collector()
     def run(
         self,
         only: Collection[MailboxRef] = (),

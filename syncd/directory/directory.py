@@ -6,9 +6,8 @@ away and read once more, from the next server if there is one; answers of two se
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import structlog
 
@@ -55,7 +54,7 @@ class Directory:
                 del urls[0]
                 continue
             try:
-                with closing(searcher), _paused_collector():
+                with closing(searcher):
                     counter = searcher.counter(self._options.base)
                     reads = expand(searcher, sources, self._options.base, self._options.login_attributes, progress)
                 operations += searcher.operations
@@ -72,16 +71,3 @@ class Directory:
             for source in dict.fromkeys(sources)
         }
         return DirectoryRead(server="", counter=None, reads=reads, operations=operations)
-
-
-@contextmanager
-def _paused_collector() -> Iterator[None]:
-    """Pause the cyclic collector: it walks 100,000 members again and again, for a third of the time."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
