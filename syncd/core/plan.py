@@ -82,16 +82,19 @@ def plan(
 
 def digest(context: int, mailbox: str, changes: Iterable[Change], adopted: Iterable[Adoption]) -> str:
     """Give the SHA-256 of the canonical, sorted changes of one mailbox, without passwords, as `sha256:…`."""
-    lines = [
-        json.dumps(
-            [context, mailbox, change.user, change.op, _new_fields(change)],
-            sort_keys=True,
-            separators=(",", ":"),
-        )
-        for change in changes
-    ]
-    lines += [json.dumps([context, mailbox, adoption.user, "adopt", {}], separators=(",", ":")) for adoption in adopted]
+    start = _canonical([context, mailbox])[:-1]
+    fields: dict[tuple[Fields | None, Fields | None], str] = {}  # few kinds of change, made for thousands of users
+    lines = []
+    for change in changes:
+        kind = (change.old, change.new)
+        text = fields.get(kind) or fields.setdefault(kind, _canonical(_new_fields(change)))
+        lines.append(f'{start},{change.user},"{change.op}",{text}]')
+    lines += [f'{start},{adoption.user},"adopt",{{}}]' for adoption in adopted]
     return "sha256:" + hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def _new_fields(change: Change) -> dict[str, object]:
