@@ -37,23 +37,28 @@ def chunks(values: Collection[_T], size: int = FEW) -> Iterator[Sequence[_T]]:
 
 def look_up(connection: Connection, context: int, logins: Collection[str], ids: Collection[int]) -> Users:
     """Look users up by login, and tell which of the ids exist."""
-    asked, wanted = frozenset(logins), frozenset(ids)
+    wanted = frozenset(ids)
     guests = _guests(connection, context)
-    found: dict[str, int] = {}
+    # 0 = not found; the keys stay the caller's own texts, of which there may be 100,000
+    found = dict.fromkeys(logins, 0)
     names: dict[int, str] = {}
-    for uid, user in _logins(connection, context, asked, wanted):
+    for uid, user in _logins(connection, context, found.keys(), wanted):
         if user in wanted:
             names.setdefault(user, uid)
-        if uid in asked:
+        if uid in found:
             found[uid] = user
-            names[user] = uid
-    misses = asked - found.keys()
+    names |= {user: uid for uid, user in found.items() if user}
+    misses = [uid for uid, user in found.items() if not user]
+    refused = frozenset(uid for uid, user in found.items() if user in guests)
     return Users(
         context=context,
-        exists=bool(found) or connection.scalar(sa.select(USER.c.id).where(USER.c.cid == context).limit(1)) is not None,
-        by_login={uid: user for uid, user in found.items() if user not in guests},
+        exists=len(misses) < len(found)
+        or connection.scalar(sa.select(USER.c.id).where(USER.c.cid == context).limit(1)) is not None,
+        by_login={uid: user for uid, user in found.items() if user and uid not in refused}
+        if misses or refused
+        else found,
         other_case=_other_case(connection, context, misses),
-        guests=frozenset(uid for uid, user in found.items() if user in guests),
+        guests=refused,
         ids=_existing(connection, context, wanted),
         logins=names,
     )
