@@ -67,7 +67,7 @@ def approve(
     """Release a held plan: the next run applies it if it still is the plan."""
     from syncd.errors import SyncdError  # noqa: PLC0415
 
-    who = f"{getpass.getuser()} (uid {os.getuid()})"
+    who = _who()
     digest = digest if digest.startswith("sha256:") else f"sha256:{digest}"
     with ledger_of(config) as (settings, ledger):
         now = datetime.now(UTC)
@@ -75,6 +75,14 @@ def approve(
     if plan is None:
         raise SyncdError(f"nothing with the digest {digest} is held", hint=f"see: syncd held -c {in_shell(config)}")
     say(f"approved: {plan.address} (context {plan.ref.context}); the next run applies it if it still is the plan")
+
+
+def _who() -> str:
+    """Name the user; in a container the uid may be nobody's."""
+    try:
+        return f"{getpass.getuser()} (uid {os.getuid()})"
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _shown(settings: Settings, ledger: Ledger, digest: str, who: str, now: datetime) -> HeldPlan | None:

@@ -4,6 +4,7 @@
 |----------------------------------|----------------------------|---------------------------|--------------|
 | this digest is held              | stays as it is             | superseded                | held         |
 | an approval was used             | applied                    | superseded                |              |
+| so, but nothing could be changed | stays approved             | stays                     |              |
 | nothing is held, read completely |                            | superseded                |              |
 | nothing is held, not complete    |                            | stays: nothing is known   |              |
 """
@@ -11,7 +12,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from syncd.core.model import Direction, Judgement, MailboxRef, Objection, Op
@@ -101,16 +102,26 @@ def supersede(work: Work, mailbox: int, but: str = "") -> None:
 
 
 def note(
-    work: Work, judgements: Sequence[Judgement], numbers: Mapping[MailboxRef, int], at: datetime, *, applied: bool
+    work: Work,
+    judgements: Sequence[Judgement],
+    numbers: Mapping[MailboxRef, int],
+    at: datetime,
+    *,
+    used: Collection[MailboxRef],
 ) -> None:
-    """Bring what is held into line with what the guard said in this run (table above)."""
+    """Bring what is held into line with what the guard said in this run (table above).
+
+    `used` has the mailboxes of which something was done.
+    """
     open_plans: dict[MailboxRef, set[str]] = {}
     for held in load(work):
         open_plans.setdefault(held.ref, set()).add(held.digest)
     for judgement in judgements:
         ref = judgement.plan.mailbox.ref
         stored = open_plans.get(ref, set())
-        if applied and judgement.approved in stored:
+        if judgement.approved in stored and ref not in used:
+            continue
+        if judgement.approved in stored:
             work.run(
                 "UPDATE held_plans SET state = 'applied' "
                 "WHERE mailbox = ? AND digest = ? AND state IN ('held', 'approved')",

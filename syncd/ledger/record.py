@@ -96,7 +96,7 @@ def finish(
             report.run,
         ),
     )
-    held.note(work, covered, numbers, report.finished, applied=report.applied)
+    held.note(work, covered, numbers, report.finished, used=_used(report))
     now = stamp(report.finished)
     work.upsert(
         "mailbox_status",
@@ -111,6 +111,18 @@ def finish(
         (kind, numbers[ref], storable(s)) for (kind, ref), found in sightings.items() if ref in numbers for s in found
     }
     _see(work, {sighting for sighting in seen if sighting[1] in mailboxes}, mailboxes, now)
+
+
+def _used(report: Report) -> frozenset[MailboxRef]:
+    """Give the mailboxes whose plan was made, at least in part: an approval of which nothing was done is still one."""
+    if not report.applied:
+        return frozenset()
+    done = {(one.change.context, one.change.mailbox) for one in report.outcomes if one.result == "applied"}
+    return frozenset(
+        plan.mailbox.ref
+        for plan in (judgement.plan for judgement in report.judgements)
+        if plan.adopted or not plan.changes or (plan.mailbox.context, plan.mailbox.address) in done
+    )
 
 
 def _state(judgement: Judgement) -> dict[str, object]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from syncd.core.model import Adoption, Direction, Op
+from syncd.core.model import Adoption, Direction, Op, Outcome
 from syncd.ledger import held
 from syncd.ledger.ledger import Ledger
 from tests.ledger.making import NOON, PATH, SALES, SUPPORT, change, judgement, objection, report
@@ -97,6 +99,20 @@ def test_a_used_approval_is_over(ledger: Ledger) -> None:
     assert (digests(ledger), ledger.approvals()) == ({}, {})
     ledger.finish(report(judgement(held="sha256:a"), run="r3", hours=2))
     assert digests(ledger) == {"sha256:a": "held"}
+
+
+@pytest.mark.parametrize("done", [0, 1])
+def test_an_approval_of_which_nothing_was_done_stays(ledger: Ledger, done: int) -> None:
+    """A run that could not change anything, since the database refused, has not used the approval; one change has."""
+    changes = (change(Op.DELETE, 3), change(Op.DELETE, 4))
+    ledger.finish(report(judgement(held="sha256:a", changes=changes)))
+    ledger.approve("sha256:a", "root", NOON)
+    outcomes = tuple(
+        Outcome(change=one, result="applied" if number < done else "failed") for number, one in enumerate(changes)
+    )
+    told = report(judgement(approved="sha256:a", changes=changes), run="r2")
+    ledger.finish(replace(told, outcomes=outcomes))
+    assert digests(ledger) == ({} if done else {"sha256:a": "approved"})
 
 
 @pytest.mark.parametrize("stored", [True, False])
