@@ -383,7 +383,7 @@ def _counted(judgements: Sequence[Judgement], facts: Facts) -> dict[tuple[Mailbo
 
 
 def _cursors(judgements: Sequence[Judgement], facts: Facts) -> dict[MailboxRef, Cursor]:
-    """Remember the server of this read for the mailboxes whose members were all read; for others the last one stands."""
+    """Remember the server for the mailboxes whose members were all read; for others that of the last read stands."""
     read = facts.read
     return {
         mailbox.ref: Cursor(read.server, read.counter, facts.wait_reason(mailbox.ref) is None)

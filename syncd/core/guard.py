@@ -11,7 +11,8 @@ that `extra: remove` would take, so that many small steps do not add up to a lan
 | updates          | updates                | applied in the window + planned > max(floor, percent of base)            |
 | suddenly_empty   | removals (additions for| a source had members at its last complete read and has none now, however |
 |                  | an exclusion)          | few the removals are                                                     |
-| vanished         | everything             | more claimed accounts than the removals limit are not stored any more    |
+| vanished         | everything             | more claimed accounts than the removals limit are not stored any more,   |
+|                  |                        | whether their users still are or not (as long as the context has any)    |
 | removals_per_run | removals               | all mailboxes together remove more than that                             |
 
 Held additions hold the updates of the mailbox too when one of them repairs an account whose adoption is held.
@@ -85,12 +86,13 @@ def objections(plan: MailboxPlan, window: Window) -> tuple[Objection, ...]:
         found.append(_objection("updates", {UPDATES}, value, allowed, text))
     found += _emptied(plan, removals, additions)
     allowed = limits.removals.allowed(plan.claimed)
-    if plan.missing > allowed and (plan.changes or plan.adopted or plan.forgotten):
+    lost = plan.missing + plan.gone
+    if lost > allowed and (plan.changes or plan.adopted or plan.forgotten):
         text = (
-            f"{plan.missing} of {plan.claimed} claimed accounts are not stored any more; {allowed} may be missing. "
+            f"{lost} of {plan.claimed} claimed accounts are not stored any more; {allowed} may be missing. "
             "Was the database restored from a backup, or is it another one?"
         )
-        found.append(_objection("vanished", EVERYTHING, plan.missing, allowed, text))
+        found.append(_objection("vanished", EVERYTHING, lost, allowed, text))
     return tuple(found)
 
 

@@ -420,6 +420,8 @@ class MailboxPlan:
     """Held claims whose member id, DN, login or seal is to be noted anew."""
     missing: int = 0
     """Held claims whose user exists but whose account does not."""
+    gone: int = 0
+    """Held claims whose user is not in the context any more, while others are."""
     emptied: tuple[Source, ...] = ()
     """Sources that had members at the last complete read and now have none."""
     extras: int = 0

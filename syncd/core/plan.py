@@ -26,7 +26,8 @@ For a user who **should not** have it:
 
 A removal has a positive reason when the member was read as excluded, or when every including source was read to the end
 and the member is not there. A member who is there without being identified, or listed without an entry, withholds it.
-A claim whose user is gone from Open-Xchange ends quietly; if an account was left behind there, it is withheld.
+A claim whose user is gone from Open-Xchange ends quietly, unless so many are that it looks like another database (the
+guard's `vanished`); if an account was left behind there, it is withheld.
 """
 
 from __future__ import annotations
@@ -90,6 +91,7 @@ def digest(context: int, mailbox: str, changes: Iterable[Change], adopted: Itera
         text = fields.get(kind) or fields.setdefault(kind, _canonical(_new_fields(change)))
         lines.append(f'{start},{change.user},"{change.op}",{text}]')
     lines += [f'{start},{adoption.user},"adopt",{{}}]' for adoption in adopted]
+    lines = lines or [f"{start}]"]  # plans without any change have to be told apart too: one may be held and approved
     return "sha256:" + hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
@@ -113,6 +115,7 @@ class _Comparison:
     casefolded: str
     unchanged: int = 0
     missing: int = 0
+    gone: int = 0
     extras: int = 0
     changes: list[Change] = field(default_factory=list)
     adopted: list[Adoption] = field(default_factory=list)
@@ -238,6 +241,8 @@ class _Comparison:
         if ours is None:
             if claim.held and not gone:
                 self.missing += 1
+            elif claim.held and self.users.exists:
+                self.gone += 1
             if not claim.held or gone or self._removal_reason(claim)[0]:
                 self.forgotten.append(claim.user)
             return
@@ -381,6 +386,7 @@ class _Comparison:
             recovered=tuple(self.recovered),
             refreshed=tuple(self.refreshed),
             missing=self.missing,
+            gone=self.gone,
             emptied=desired.emptied,
             extras=self.extras,
         )

@@ -178,6 +178,8 @@ def test_a_suddenly_empty_source_holds_what_follows_from_it(
         pytest.param(made(adopted=1, missing=4), (4, 3), id="over it, adoptions"),
         pytest.param(made(forgotten=(4,), missing=4), (4, 3), id="over it, claims that would end"),
         pytest.param(made(missing=4), None, id="over it, but nothing would be done"),
+        pytest.param(made(forgotten=(4,), gone=3), None, id="at the limit, with their users"),
+        pytest.param(made(forgotten=(4,), missing=1, gone=3), (4, 3), id="over it, some with their users"),
         pytest.param(made(creates=1, claimed=100, missing=30), None, id="at the percentage"),
         pytest.param(made(creates=1, claimed=100, missing=31), (31, 30), id="over the percentage"),
         pytest.param(made(creates=1, claimed=10, extras=MANY, missing=4), (4, 3), id="extras do not count"),

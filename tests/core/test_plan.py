@@ -419,6 +419,7 @@ def test_a_user_who_is_gone_from_open_xchange_ends_the_claim_quietly(owned: Clai
     world = World(users=users({5: "carol"}))
     plan = planned((read(SUPPORT, BERTA, complete=complete), read(BARRED)), [], owned, world)
     assert story(plan) == {"forgotten": [4]}
+    assert plan.gone == owned.held
 
 
 def test_an_account_left_behind_by_a_user_who_is_gone_is_withheld() -> None:
@@ -648,5 +649,7 @@ def test_a_digest_differs_where_a_change_differs() -> None:
         digest(1, ADDRESS, [change()], [adoption._replace(user=5)]),
         digest(1, ADDRESS, [], [adoption]),
         digest(1, ADDRESS, [], []),
+        digest(2, ADDRESS, [], []),
+        digest(1, "other@mycompany.com", [], []),
     ]
     assert len(set(digests)) == len(digests)

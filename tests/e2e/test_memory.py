@@ -12,7 +12,7 @@ from syncd.core.model import Report
 from syncd.openxchange import playground
 from syncd.settings.loading import load
 from syncd.wiring import session
-from tests.e2e.station import BASE, Station
+from tests.e2e.station import BASE, TABLES, Station
 
 SUPPORT, SALES = "support@mycompany.com", "sales@mycompany.com"
 PEOPLE = {user: f"uid=u{user},{BASE}" for user in range(3, 13)}
@@ -125,3 +125,30 @@ def test_a_member_moved_out_of_sight_keeps_the_mailbox(station: Station) -> None
     [withheld] = run(station).judgements[0].plan.withheld
     assert (withheld.user, "still listed" in withheld.reason) == (3, True)
     assert users(station) == {3, 4, 5}
+
+
+def test_another_database_with_the_same_context_does_not_end_the_claims(station: Station) -> None:
+    """Where most of the users are not there either, the mailbox is held, and each one by a digest of its own."""
+    station.configure(mapping(SUPPORT, "a", existing="leave"), mapping(SALES, "a", existing="leave"))
+    directory(station, a=EVERYBODY)
+    run(station)
+    before = station.claims()
+    for table in TABLES[:4]:
+        station.execute(f"DELETE FROM {table} WHERE user > 3")
+    station.execute("DELETE FROM user WHERE id > 3", "DELETE FROM login2user WHERE id > 3")
+    report = run(station)
+    assert limits(report) == ["vanished", "vanished"]
+    assert len({judgement.held_digest for judgement in report.judgements}) == 2
+    assert station.claims() == before
+
+
+def test_users_that_leave_open_xchange_end_their_claims(station: Station) -> None:
+    """Few users that are deleted there end their claims without a word."""
+    station.configure(mapping(SUPPORT, "a"))
+    directory(station, a=EVERYBODY)
+    run(station)
+    for table in TABLES[:4]:
+        station.execute(f"DELETE FROM {table} WHERE user > 9")
+    station.execute("DELETE FROM user WHERE id > 9", "DELETE FROM login2user WHERE id > 9")
+    assert limits(run(station)) == []
+    assert station.claims()[1, SUPPORT].keys() == {3, 4, 5, 6, 7, 8, 9}
