@@ -18,6 +18,8 @@ from syncd.openxchange.connect import Database
 from syncd.openxchange.tables import SEQUENCE, UPDATE_TASK, Shape, read_shape
 
 _LOCK_NAME_LENGTH = 64  # MySQL 8 refuses longer names
+_PATIENCE = 3
+"""Seconds to wait for the lock: the server takes a moment to notice that its holder was killed."""
 
 
 class NamedLock:
@@ -39,7 +41,7 @@ class NamedLock:
                 yield
             return
         with self._database.alone() as connection:
-            if not connection.scalar(sa.select(sa.func.get_lock(self.name, 0))):
+            if not connection.scalar(sa.select(sa.func.get_lock(self.name, _PATIENCE))):
                 raise self._busy(connection)
             self._held = connection
             try:
