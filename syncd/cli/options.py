@@ -78,8 +78,8 @@ def loaded(config: Path) -> Settings:
     from syncd.telemetry.logging import configure  # noqa: PLC0415
 
     settings = load(config)
-    # A command prints what it did: its log is for what the print does not say.
-    configure(format=settings.log.format, level="debug" if settings.log.level == "debug" else "error")
+    # A command prints what it did; its log would say it twice.
+    configure(format=settings.log.format, level="debug" if settings.log.level == "debug" else "critical")
     for warning in settings.warnings:
         say(f"warning: {warning}", "yellow")
     return settings
