@@ -94,7 +94,6 @@ def desire(
     resolved: dict[str, int] = {}
     unresolved: dict[str, Notice] = {}
     present: set[str] = set()
-    logins = users.logins
     for member in members.values():
         if out and (member.id in out or member.key in out):
             continue
@@ -105,7 +104,7 @@ def desire(
             continue
         resolved[member.id] = user
         if user not in accounts or _nearer(member, accounts[user].member):
-            accounts[user] = Want(logins.get(user) or member.logins[0], member)
+            accounts[user] = Want(_login(member, user, users), member)
     excluded_users = _users_of(excluded, users)
     for user in excluded_users & accounts.keys():
         del accounts[user]
@@ -151,6 +150,13 @@ def _united(reads: list[SourceRead]) -> Mapping[str, Member]:
 def _nearer(member: Member, known: Member) -> bool:
     """Tell which of two members of one user counts: the shorter path, then the id, whatever was read first."""
     return (len(member.path), member.id) < (len(known.path), known.id)
+
+
+def _login(member: Member, user: int, users: Users) -> str:
+    """Give the login by which a member names its user."""
+    if len(member.logins) == 1:  # nearly always
+        return member.logins[0]
+    return next(login for login in member.logins if users.by_login.get(login) == user)
 
 
 def _users_of(excluded: list[SourceRead], users: Users) -> frozenset[int]:

@@ -210,8 +210,11 @@ class Lookup:
         found, uids = self.found, defaultdict[str, list[Person]](list)
         wanted_uids = {names.folded(written) for key, written in missing.items() if key.startswith(UID_PREFIX)}
         normalise, single = names.normalise, self._logins[0] if len(self._logins) == 1 else ""
-        for dn, attributes in chain.from_iterable(pages):
-            key = dn if dn in missing else normalise(dn)
+        for name, attributes in chain.from_iterable(pages):
+            if (dn := missing.get(name, "")) == name:
+                key = dn  # one text instead of two, for every member of a big group
+            else:
+                dn, key = name, normalise(name)
             wanted = key in missing and key not in skip
             if not wanted and (not wanted_uids or key in skip):
                 continue

@@ -169,8 +169,7 @@ def _transports(
     if managed:
         stored = sa.func.coalesce(table.c.password, "")
         password = sa.case((address_in(connection, table.c.send_addr, managed), stored))
-    ids = {row[0] for row in found}
-    few = among(table.c.id, ids) if len(ids) <= FEW else table.c.id != 0
+    few = among(table.c.id, {row[0] for row in found}) if len(found) <= FEW else table.c.id != 0
     known: dict[bytes, _Transport] = {}
     rows: dict[int, _Transport] = {}
     secrets: dict[int, str] = {}

@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause
 NULL = b"\xfd"
 _ROW, _COLUMN = b"\xfe", b"\xff"
 _FETCH = 2000
+_PIECE = 1 << 18
 ROOM = 12 << 20
 """Longest joined value to ask for, in bytes; below the usual max_allowed_packet of 16 MiB."""
 
@@ -40,8 +41,13 @@ def records(
             yield _COLUMN.join(NULL if value is None else str(value).encode() for value in row).split(_COLUMN, lead)
         return
     for joined in _values(connection, columns, source, condition):
-        for record in joined.split(_ROW):
-            yield record.split(_COLUMN, lead)
+        start = 0
+        while start <= len(joined):  # piece by piece, else all rows would be in memory twice
+            end = joined.find(_ROW, start + _PIECE)
+            end = len(joined) if end < 0 else end
+            for record in joined[start:end].split(_ROW):
+                yield record.split(_COLUMN, lead)
+            start = end + 1
 
 
 def unpack(text: bytes) -> tuple[str | None, ...]:

@@ -47,7 +47,6 @@ def look_up(connection: Connection, context: int, logins: Collection[str], ids: 
             names.setdefault(user, uid)
         if uid in found:
             found[uid] = user
-    names |= {user: uid for uid, user in found.items() if user}
     misses = [uid for uid, user in found.items() if not user]
     refused = frozenset(uid for uid, user in found.items() if user in guests)
     return Users(
