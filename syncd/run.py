@@ -13,7 +13,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent import futures
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -42,7 +42,7 @@ from syncd.core.model import (
 from syncd.core.plan import plan
 from syncd.core.verdict import result_of, summary
 from syncd.directory.directory import Directory
-from syncd.errors import StoreRefused
+from syncd.errors import LedgerError, StoreError, StoreRefused
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import Cursor
 from syncd.openxchange.base import AccountStore
@@ -149,7 +149,12 @@ class Reconciler:
             LedgerBusy, StoreBusy: another run, or another installation, is at work.
             StoreError, LedgerError: a system could not be read or written.
         """
-        with self.ledger.lease("run", f"syncd {command}", wait=wait) as lease, self.store.exclusive():
+        run = uuid.uuid4().hex
+        with (
+            self.ledger.lease("run", f"syncd {command}", wait=wait) as lease,
+            self.store.exclusive(),
+            self._noted(run, command, partial=bool(only)),
+        ):
 
             def told(done: int, everything: int) -> None:
                 lease.renew()
@@ -157,8 +162,6 @@ class Reconciler:
                 progress(done, everything)
 
             started, mailboxes = self._begin(only)
-            run = uuid.uuid4().hex
-            self.ledger.begin(run, command, started)
             self.ledger.register([(mailbox.ref, mailbox.address) for mailbox in self.configured])
             facts = self._gather(mailboxes, lease.renew, beat)
             facts = self._settle(mailboxes, facts)
@@ -347,6 +350,27 @@ class Reconciler:
             cursors=_cursors(report.judgements, facts),
             sightings=_sightings(report.judgements),
         )
+
+    @contextmanager
+    def _noted(self, run: str, command: str, *, partial: bool) -> Iterator[None]:
+        """Note that a run begins and, where Open-Xchange ends it by an error, that error; else it would seem to run."""
+        started = self.clock()
+        self.ledger.begin(run, command, started)
+        try:
+            yield
+        except StoreError as error:
+            failed = Report(
+                run=run,
+                started=started,
+                finished=self.clock(),
+                judgements=(),
+                applied=True,
+                errors=(str(error),),
+                partial=partial,
+            )
+            with suppress(LedgerError):  # the first error is the one to tell
+                self.ledger.finish(failed)
+            raise
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:

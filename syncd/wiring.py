@@ -22,6 +22,9 @@ from syncd.run import Reconciler
 from syncd.settings import models
 from syncd.settings.loading import Settings
 
+NOTHING = Limits(removals=Share(percent=0, floor=0), additions=0, updates=Share(percent=0, floor=0))
+"""Limits that hold everything but what is approved."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:

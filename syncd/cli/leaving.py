@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,11 +30,11 @@ def retire(
     from syncd.cli.text import show  # noqa: PLC0415
     from syncd.core import verdict  # noqa: PLC0415
     from syncd.errors import SyncdError  # noqa: PLC0415
+    from syncd.wiring import NOTHING  # noqa: PLC0415
 
     with opened(config) as instance:
         one = _orphan(instance, mailbox, context)
-        reconciler = instance.retiring(one)
-        report = reconciler.plan()
+        report = instance.retiring(one).plan()
         [judgement] = report.judgements
         count = len(judgement.plan.changes)
         if approve is None:
@@ -48,7 +49,10 @@ def retire(
                 f"the plan for {one.address} is another one than {approve}: {count} accounts, {judgement.digest}",
                 hint="look at it again without --approve",
             )
-        report = reconciler.run([one.ref], command="retire", approve={one.ref: frozenset({judgement.digest})})
+        # the run may find more than the digest names, after waiting for another: then it is held
+        report = instance.retiring(replace(one, limits=NOTHING)).run(
+            [one.ref], command="retire", approve={one.ref: frozenset({judgement.digest})}
+        )
         if not report.errors and not any(outcome.result == "failed" for outcome in report.outcomes):
             left = instance.ledger.claims().get(one.ref, {})
             say(f"{one.address} (context {one.context}): {len(report.outcomes)} accounts deleted, {len(left)} left")
@@ -60,6 +64,8 @@ def release(mailbox: Address, config: Config, context: Context = None) -> None:
     """Let go of a mailbox that left the configuration: its accounts stay and are not ours any more."""
     import uuid  # noqa: PLC0415
 
+    from syncd.core.model import Report  # noqa: PLC0415
+
     with opened(config) as instance:
         one = _orphan(instance, mailbox, context)
         with instance.ledger.lease("run", "syncd release", wait=60.0):
@@ -67,6 +73,10 @@ def release(mailbox: Address, config: Config, context: Context = None) -> None:
             now = datetime.now(UTC)
             instance.ledger.begin(run, "release", now)
             count = instance.ledger.release(run, now, one.ref)
+            ended = datetime.now(UTC)
+            instance.ledger.finish(
+                Report(run=run, started=now, finished=ended, judgements=(), applied=True, partial=True)
+            )
     say(f"{one.address} (context {one.context}): {count} accounts stay and are not ours any more")
 
 

@@ -108,9 +108,8 @@ def _state(one: MailboxStatus) -> str:
         return "not yet run"
     if not one.complete:
         return "incomplete"
-    if one.held:
-        return "held"
-    return "withheld" if one.withheld else "in step"
+    kinds = (("failed", one.failed), ("held", one.held), ("withheld", one.withheld), ("waiting", one.waiting))
+    return next((name for name, found in kinds if found), "in step")
 
 
 def _run(run: Run) -> dict[str, Any]:

@@ -98,11 +98,15 @@ def finish(
     )
     held.note(work, covered, numbers, report.finished, used=_used(report))
     now = stamp(report.finished)
+    became = Counter(
+        (one.change.context, one.change.mailbox, one.change.op if one.result == "applied" else "failed")
+        for one in report.outcomes
+    )
     work.upsert(
         "mailbox_status",
         ("mailbox",),
         ("run", "at", "state"),
-        [(numbers[j.plan.mailbox.ref], report.run, now, json.dumps(_state(j))) for j in covered],
+        [(numbers[j.plan.mailbox.ref], report.run, now, json.dumps(_state(j, became))) for j in covered],
     )
     _count(work, {(numbers[ref], storable(source)): n for (ref, source), n in counts.items() if ref in numbers}, now)
     _move(work, {numbers[ref]: cursor for ref, cursor in cursors.items() if ref in numbers}, now)
@@ -125,11 +129,15 @@ def _used(report: Report) -> frozenset[MailboxRef]:
     )
 
 
-def _state(judgement: Judgement) -> dict[str, object]:
+def _state(judgement: Judgement, became: Mapping[tuple[int, str, str], int]) -> dict[str, object]:
+    """Give what is shown of a mailbox; `became` counts outcomes by context, address and operation or `failed`."""
     plan = judgement.plan
+    made = {what: became.get((plan.mailbox.context, plan.mailbox.address, what), 0) for what in (*Op, "failed")}
     return {
         "desired": plan.desired,
-        "observed": plan.observed,
+        "observed": plan.observed + made[Op.CREATE] - made[Op.DELETE],
+        "failed": made["failed"],
+        "waiting": len(plan.waiting),
         "complete": plan.complete,
         "reasons": plan.reasons,
         "held": sorted(direction.value for direction in judgement.held),

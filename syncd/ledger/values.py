@@ -120,6 +120,10 @@ class MailboxStatus:
     at: datetime | None = None
     desired: int = 0
     observed: int = 0
+    """Accounts stored after the run."""
+    failed: int = 0
+    """Changes that could not be made."""
+    waiting: int = 0
     complete: bool = False
     reasons: tuple[str, ...] = ()
     held: tuple[str, ...] = ()

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+from syncd import wiring
+from syncd.cli import leaving
 from syncd.core.model import Report
+from syncd.errors import StoreRefused
 from syncd.openxchange import playground
+from syncd.run import Reconciler
 from syncd.settings.loading import load
 from syncd.wiring import session
 from tests.e2e.station import BASE, TABLES, Station
@@ -152,3 +158,75 @@ def test_users_that_leave_open_xchange_end_their_claims(station: Station) -> Non
     station.execute("DELETE FROM user WHERE id > 9", "DELETE FROM login2user WHERE id > 9")
     assert limits(run(station)) == []
     assert station.claims()[1, SUPPORT].keys() == {3, 4, 5, 6, 7, 8, 9}
+
+
+def told(station: Station) -> tuple[str, tuple[str, ...], list[tuple[int, int]]]:
+    """Give what the ledger tells: result and errors of the last run, stored and failed accounts by mailbox."""
+    with session(load(station.config)) as instance:
+        [last] = instance.ledger.runs(1)
+        return last.result, last.errors, [(one.observed, one.failed) for one in instance.ledger.status()]
+
+
+def test_status_tells_what_a_run_left(station: Station) -> None:
+    """A mailbox whose changes failed is not in step, and the accounts that a run made are stored after it."""
+    station.configure(mapping(SUPPORT, "a"))
+    directory(station, a=[3, 4, 5])
+    station.execute("UPDATE sequence_mail_service SET cid = 9")
+    run(station)
+    result, errors, mailboxes = told(station)
+    assert (result, mailboxes) == ("failed", [(0, 3)])
+    assert "no row in sequence_mail_service" in errors[0]
+    station.execute("UPDATE sequence_mail_service SET cid = 1")
+    run(station)
+    assert told(station) == ("ok", (), [(3, 0)])
+
+
+def test_a_run_that_an_error_ended_is_not_running(station: Station) -> None:
+    """When Open-Xchange cannot be read the ledger has the run with its error, and the mailboxes as they were."""
+    station.configure(mapping(SUPPORT, "a"))
+    directory(station, a=[3, 4, 5])
+    run(station)
+    station.execute("ALTER TABLE user_mail_account RENAME TO elsewhere")
+    with pytest.raises(StoreRefused):
+        run(station)
+    result, errors, mailboxes = told(station)
+    assert (result, mailboxes) == ("failed", [(3, 0)])
+    assert "user_mail_account" in errors[0]
+
+
+def test_retire_deletes_what_its_digest_names_and_nothing_else(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a daemon with the old configuration adds while retire waits for it is not deleted unseen."""
+    station.configure(mapping(SUPPORT, "a"), mapping(SALES, "b"))
+    directory(station, a=[3, 4, 5], b=[6])
+    run(station)
+    old = station.config.with_name("old.yaml")
+    shutil.copy(station.config, old)
+    station.configure(mapping(SALES, "b"))
+    with session(load(station.config)) as instance:
+        retired = wiring.retired(SUPPORT, 1)
+        [shown] = instance.retiring(retired).plan().judgements
+    make = Reconciler.run
+
+    def late(self: Reconciler, *given: Any, **more: Any) -> Report:
+        directory(station, a=[3, 4, 5, 7], b=[6])
+        with session(load(old)) as daemon:
+            make(daemon.reconciler)
+        return make(self, *given, **more)
+
+    monkeypatch.setattr(Reconciler, "run", late)
+    with pytest.raises(typer.Exit) as ended:
+        leaving.retire(SUPPORT, station.config, approve=shown.digest)
+    assert ended.value.exit_code == 4
+    assert users(station) == {3, 4, 5, 7}
+
+
+def test_release_is_a_run_that_ended(station: Station) -> None:
+    """Letting go of a mailbox is remembered as done, not as a run that never came to its end."""
+    station.configure(mapping(SUPPORT, "a"), mapping(SALES, "b"))
+    directory(station, a=[3], b=[6])
+    run(station)
+    station.configure(mapping(SALES, "b"))
+    leaving.release(SUPPORT, station.config)
+    assert told(station)[0] == "ok"
