@@ -24,14 +24,11 @@ from syncd.core import continuity
 from syncd.core.desire import Desired, desire
 from syncd.core.guard import judge
 from syncd.core.model import (
-    Claim,
-    Direction,
     DirectoryRead,
     Judgement,
     Mailbox,
     MailboxPlan,
     MailboxRef,
-    Observation,
     Observed,
     Orphan,
     Outcome,
@@ -43,8 +40,8 @@ from syncd.core.plan import plan
 from syncd.core.verdict import result_of, summary
 from syncd.directory.directory import Directory
 from syncd.errors import LedgerError, StoreError, StoreRefused
+from syncd.facts import Facts, advanced, counted, sightings
 from syncd.ledger.ledger import Ledger
-from syncd.ledger.values import Cursor
 from syncd.openxchange.base import AccountStore
 
 WINDOW = timedelta(hours=24)
@@ -52,8 +49,6 @@ WINDOW = timedelta(hours=24)
 RENEWAL = 10.0
 """Seconds between renewals of the lease while the directory is read."""
 _log = structlog.get_logger()
-Claims = Mapping[MailboxRef, Mapping[int, Claim]]
-Counts = Mapping[tuple[MailboxRef, str], int]
 
 
 def _now() -> datetime:
@@ -71,23 +66,6 @@ def _paused_collector() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """The three sets, gathered, and what the ledger remembers beside them."""
-
-    read: DirectoryRead
-    observation: Observation
-    claims: Claims
-    counts: Counts
-    cursors: Mapping[MailboxRef, Cursor]
-
-    def wait_reason(self, ref: MailboxRef) -> str | None:
-        """Say why the removals of a mailbox wait for another complete read of its members; None = they do not."""
-        cursor = self.cursors.get(ref)
-        last = (cursor.server, cursor.counter) if cursor else None
-        return continuity.wait_reason(last, self.read.server, self.read.counter)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -339,16 +317,16 @@ class Reconciler:
         known = self.ledger.sightings()
         return {
             at: {key: known.get(at, {}).get(key, now) for key in keys}
-            for at, keys in _sightings(judgements).items()
+            for at, keys in sightings(judgements).items()
             if keys
         }
 
     def _record(self, report: Report, facts: Facts) -> None:
         self.ledger.finish(
             report,
-            counts=_counted(report.judgements, facts),
-            cursors=_cursors(report.judgements, facts),
-            sightings=_sightings(report.judgements),
+            counts=counted(report.judgements, facts),
+            cursors=advanced(report.judgements, facts),
+            sightings=sightings(report.judgements),
         )
 
     @contextmanager
@@ -386,46 +364,6 @@ def _merged(
 ) -> dict[MailboxRef, frozenset[str]]:
     nothing: frozenset[str] = frozenset()
     return {ref: stored.get(ref, nothing) | given.get(ref, nothing) for ref in {*stored, *given}}
-
-
-def _counted(judgements: Sequence[Judgement], facts: Facts) -> dict[tuple[MailboxRef, str], int]:
-    """Give how many members each source had, as the next run compares it.
-
-    A source that is suddenly empty keeps its old number as long as what follows from it is held, or waits, or is
-    withheld since another source is incomplete: else the next run would find nothing sudden about it.
-    """
-    counted: dict[tuple[MailboxRef, str], int] = {}
-    for judgement in judgements:
-        mailbox = judgement.plan.mailbox
-        held = {Direction.REMOVALS, Direction.ADDITIONS} & judgement.held
-        open_ = held or judgement.plan.waiting or judgement.plan.withheld
-        for source in (*mailbox.sources, *mailbox.exclude):
-            read = facts.read.reads[source]
-            if read.complete and not (open_ and source in judgement.plan.emptied):
-                counted[mailbox.ref, str(source)] = len(read.members)
-    return counted
-
-
-def _cursors(judgements: Sequence[Judgement], facts: Facts) -> dict[MailboxRef, Cursor]:
-    """Remember the server for the mailboxes whose members were all read; for others that of the last read stands."""
-    read = facts.read
-    return {
-        mailbox.ref: Cursor(read.server, read.counter, facts.wait_reason(mailbox.ref) is None)
-        for mailbox in (judgement.plan.mailbox for judgement in judgements)
-        if mailbox.sources and all(read.reads[source].complete for source in mailbox.sources)
-    }
-
-
-def _sightings(judgements: Sequence[Judgement]) -> dict[tuple[str, MailboxRef], frozenset[str]]:
-    """Give what stands open per mailbox, so that the ledger can tell since when."""
-    found: dict[tuple[str, MailboxRef], frozenset[str]] = {}
-    for judgement in judgements:
-        plan_, ref = judgement.plan, judgement.plan.mailbox.ref
-        found["withheld", ref] = frozenset(f"{notice.op} {notice.user}" for notice in plan_.withheld)
-        found["dangling", ref] = frozenset(plan_.dangling)
-        found["unresolved", ref] = frozenset(notice.member for notice in plan_.unresolved)
-        found["held", ref] = frozenset((judgement.held_digest,)) if judgement.held_digest else frozenset()
-    return found
 
 
 def _tell(report: Report) -> None:
