@@ -211,7 +211,7 @@ class Writer:
         self.ledger.intend(self.run, batch, self.clock(), intents)
         written = write()
         failed = {
-            (mailbox.ref, change.user): one.error
+            (mailbox.ref, change.user, one.account): one.error
             for (change, mailbox), one in zip(changes, written, strict=True)
             if one.error is not None
         }

@@ -28,7 +28,7 @@ from syncd.ledger.values import Intent, Rows, Unsettled
 
 _CLAIM = ("account", "held", "member", "dn", "login", "since", "seal")
 # without statistics SQLite would take the index on results, most of which are the same; a plus keeps it from that
-_APPLIED = "SELECT mailbox, user FROM journal WHERE batch = ? AND +op = ? AND +result = ?"
+_APPLIED = "SELECT mailbox, user, account FROM journal WHERE batch = ? AND +op = ? AND +result = ?"
 
 
 def intend(work: Work, run: str, batch: str, at: datetime, intents: Sequence[Intent]) -> None:
@@ -82,17 +82,18 @@ def _row(run: str, batch: str, now: int, mailbox: int, intent: Intent, texts: _T
 def conclude(
     work: Work,
     batch: str,
-    failed: Mapping[tuple[MailboxRef, int], str],
+    failed: Mapping[tuple[MailboxRef, int, int], str],
     seals: Mapping[tuple[MailboxRef, int], bytes],
 ) -> None:
     """Note what became of a batch: the accounts in `failed` were not changed, all others were."""
     numbers = work.numbers() if failed or seals else {}
+    unsealed = {(ref, user) for ref, user, _ in failed}
     if failed:
         work.update(
             "journal",
-            ("batch", "mailbox", "user"),
+            ("batch", "mailbox", "user", "account"),
             ("result", "error"),
-            [(batch, numbers[ref], user, "failed", storable(error)) for (ref, user), error in failed.items()],
+            [(batch, numbers[ref], *place, "failed", storable(error)) for (ref, *place), error in failed.items()],
             where="+t.result = 'pending'",
         )
         _with_claims(work, "delete", batch, Op.CREATE, "failed", "held = 0")
@@ -103,24 +104,22 @@ def conclude(
         "claims",
         ("mailbox", "user"),
         ("seal",),
-        [(numbers[ref], user, seal) for (ref, user), seal in seals.items() if (ref, user) not in failed],
+        [(numbers[ref], user, seal) for (ref, user), seal in seals.items() if (ref, user) not in unsealed],
     )
 
 
 def _with_claims(work: Work, what: str, batch: str, op: Op, result: str, where: str) -> None:
-    """Hold or delete the claims of those changes of a batch that had this result.
+    """Hold or delete the claims of those changes of a batch that had this result; a user may have two accounts there.
 
     MySQL and MariaDB scan the whole table for `(a, b) IN (SELECT ...)` in such statements, SQLite knows no join there.
     """
     if work.sqlite:
         start = "DELETE FROM claims" if what == "delete" else "UPDATE claims SET held = 1"
-        work.run(f"{start} WHERE (mailbox, user) IN ({_APPLIED}) AND {where}", (batch, op.value, result))
+        work.run(f"{start} WHERE (mailbox, user, account) IN ({_APPLIED}) AND {where}", (batch, op.value, result))
         return
     start, sets = ("DELETE c FROM", "") if what == "delete" else ("UPDATE", "SET c.held = 1")
-    work.run(
-        f"{start} claims c JOIN ({_APPLIED}) j ON j.mailbox = c.mailbox AND j.user = c.user {sets} WHERE {where}",
-        (batch, op.value, result),
-    )
+    same = "j.mailbox = c.mailbox AND j.user = c.user AND j.account = c.account"
+    work.run(f"{start} claims c JOIN ({_APPLIED}) j ON {same} {sets} WHERE {where}", (batch, op.value, result))
 
 
 def windows(work: Work, since: datetime) -> dict[MailboxRef, Window]:

@@ -165,10 +165,10 @@ class Ledger:
     def conclude(
         self,
         batch: str,
-        failed: Mapping[tuple[MailboxRef, int], str] | None = None,
+        failed: Mapping[tuple[MailboxRef, int, int], str] | None = None,
         seals: Mapping[tuple[MailboxRef, int], bytes] | None = None,
     ) -> None:
-        """Note what became of a batch: (mailbox, user) → error of those that failed; all others were applied."""
+        """Note what became of a batch: (mailbox, user, account) → error of what failed; all the rest was applied."""
         with self._database.writing() as work:
             journal.conclude(work, batch, failed or {}, seals or {})
 
@@ -199,6 +199,7 @@ class Ledger:
     def release(self, run: str, at: datetime, ref: MailboxRef) -> int:
         """End all claims of a mailbox, leaving its accounts as they are; give how many."""
         with self._database.writing() as work:
+            held.supersede(work, claims.number_of(work, ref))
             return claims.release(work, run, at, ref)
 
     def settle(self, results: Mapping[int, str]) -> None:

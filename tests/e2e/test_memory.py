@@ -230,3 +230,23 @@ def test_release_is_a_run_that_ended(station: Station) -> None:
     station.configure(mapping(SALES, "b"))
     leaving.release(SUPPORT, station.config)
     assert told(station)[0] == "ok"
+
+
+@pytest.mark.parametrize("refused", ["claimed", "extra"])
+def test_two_accounts_of_one_user_are_deleted_and_noted_apart(station: Station, refused: str) -> None:
+    """Of a user's two accounts one is removed and the other not: the journal tells which, and the claim follows it."""
+    station.configure(mapping(SUPPORT, "a", extra="remove"))
+    directory(station, a=[3, 4, 5])
+    run(station)
+    extra = station.stranger(1, 3, SUPPORT)
+    claimed = station.claims()[1, SUPPORT][3][0]
+    account = claimed if refused == "claimed" else extra
+    station.execute(
+        f"CREATE TRIGGER refuse BEFORE DELETE ON user_mail_account WHEN OLD.id = {account} "
+        "BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
+    directory(station, a=[4, 5])
+    run(station)
+    journal = station.journal()
+    assert (journal[SUPPORT, 3, "delete", "applied"], journal[SUPPORT, 3, "delete", "failed"]) == (1, 1)
+    assert (3 in station.claims()[1, SUPPORT]) == (refused == "claimed")

@@ -42,7 +42,7 @@ def test_a_create_is_pending_and_then_held(ledger: Ledger) -> None:
 def test_a_failed_create_loses_its_claim(ledger: Ledger) -> None:
     """Of a batch over two mailboxes only the failed account has no claim; its error is kept."""
     ledger.intend("r", "b", NOON, [*intents(Op.CREATE, [3, 4]), *intents(Op.CREATE, [3], SALES)])
-    ledger.conclude("b", {(SUPPORT, 3): "name too long \udcff"}, {(SUPPORT, 3): b"no", (SALES, 3): b"yes"})
+    ledger.conclude("b", {(SUPPORT, 3, 103): "name too long \udcff"}, {(SUPPORT, 3): b"no", (SALES, 3): b"yes"})
     assert {ref: set(claims) for ref, claims in ledger.claims().items()} == {SUPPORT: {4}, SALES: {3}}
     assert journal(ledger, "result, error") == [
         ("failed", "name too long \\udcff"),
@@ -56,7 +56,7 @@ def test_a_delete_ends_the_claim_only_when_it_was_applied(ledger: Ledger) -> Non
     hold(ledger, [3, 4, 5])
     ledger.intend("r", "b", NOON, intents(Op.DELETE, [3, 4]))
     assert all(claim.held for claim in ledger.claims()[SUPPORT].values())
-    ledger.conclude("b", {(SUPPORT, 3): "locked"})
+    ledger.conclude("b", {(SUPPORT, 3, 103): "locked"})
     assert {(c.user, c.held) for c in ledger.claims()[SUPPORT].values()} == {(3, True), (5, True)}
 
 
@@ -64,7 +64,7 @@ def test_an_update_keeps_the_claim(ledger: Ledger) -> None:
     """Claims of updated accounts stay held; a new seal is noted, that of a failed one is not."""
     hold(ledger, [3, 4])
     ledger.intend("r", "b", NOON, intents(Op.UPDATE, [3, 4]))
-    ledger.conclude("b", {(SUPPORT, 4): "no"}, {(SUPPORT, 3): b"new", (SUPPORT, 4): b"new"})
+    ledger.conclude("b", {(SUPPORT, 4, 104): "no"}, {(SUPPORT, 3): b"new", (SUPPORT, 4): b"new"})
     assert [(c.held, c.seal) for c in ledger.claims()[SUPPORT].values()] == [(True, b"new"), (True, None)]
 
 
@@ -72,7 +72,7 @@ def test_a_batch_touches_no_other(ledger: Ledger) -> None:
     """Concluding one batch leaves another pending."""
     ledger.intend("r", "b1", NOON, intents(Op.CREATE, [3]))
     ledger.intend("r", "b2", NOON, intents(Op.CREATE, [4]))
-    ledger.conclude("b2", {(SUPPORT, 4): "failed"})
+    ledger.conclude("b2", {(SUPPORT, 4, 104): "failed"})
     ledger.conclude("b1")
     assert {(c.user, c.held) for c in ledger.claims()[SUPPORT].values()} == {(3, True)}
 
@@ -145,7 +145,7 @@ def test_the_window_counts_what_was_or_may_have_been_applied(ledger: Ledger, op:
     """Applied and unsettled changes count in their direction; failed and abandoned ones do not."""
     ledger.intend("r", "b", NOON, intents(op, [3, 4]))
     if result == "failed":
-        ledger.conclude("b", {(SUPPORT, 3): "no", (SUPPORT, 4): "no"})
+        ledger.conclude("b", {(SUPPORT, 3, 103): "no", (SUPPORT, 4, 104): "no"})
     elif result == "abandoned":
         ledger.settle({row.seq: "abandoned" for row in ledger.unsettled()})
     elif result == "applied":

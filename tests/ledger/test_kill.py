@@ -33,7 +33,7 @@ sa.event.listen(ledger._database._engine, "before_cursor_execute", step)
 sa.event.listen(ledger._database._engine, "commit", step)
 ledger.intend("r", "b1", NOON, [*intents(Op.CREATE, [1, 2]), *intents(Op.DELETE, [3, 4])])
 print("promised", flush=True)
-ledger.conclude("b1", {(SUPPORT, 2): "no", (SUPPORT, 4): "no"}, {(SUPPORT, 1): b"seal"})
+ledger.conclude("b1", {(SUPPORT, 2, 102): "no", (SUPPORT, 4, 104): "no"}, {(SUPPORT, 1): b"seal"})
 print("concluded", flush=True)
 """
 
