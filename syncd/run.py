@@ -273,7 +273,7 @@ class Reconciler:
         asked: set[int] = set()
         for one in desired:
             ref = one.mailbox.ref
-            asked |= facts.claims.get(ref, {}).keys() - one.accounts.keys()
+            asked.update(user for user in facts.claims.get(ref, ()) if user not in one.accounts)
             if one.mailbox.extra == "remove":
                 asked |= {account.user for account in facts.observation.accounts.get(ref, ())} - one.accounts.keys()
         if not asked:

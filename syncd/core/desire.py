@@ -30,8 +30,9 @@ class Desired:
     mailbox: Mailbox
     accounts: Mapping[int, Want]
     """By user id."""
-    resolved: Mapping[str, int]
-    """Stable id → user id of every identified member, whoever gets the account."""
+    members: Mapping[str, Member]
+    """By stable id: all that the sources yielded, the excluded too."""
+    users: Users
     unresolved: Mapping[str, Notice]
     """Stable id → why there is no user for it."""
     present: frozenset[str]
@@ -64,6 +65,14 @@ class Desired:
             return "a member of its name is still listed, but the entry was not found"  # moved to where we may not read
         return None
 
+    def user_of(self, member: str) -> int | None:
+        """Give the user of the member with a stable id, whoever gets the account; None = it names none, or is out."""
+        found = self.members.get(member)
+        if found is None or found.id in self.excluded or found.key in self.excluded:
+            return None
+        user = identify(found, self.users)
+        return None if isinstance(user, str) else user
+
     def is_excluded(self, claim: Claim) -> bool:
         """Tell whether the member behind a claim was read as excluded."""
         if not self.excluded:
@@ -91,7 +100,6 @@ def desire(
     members = _united(included)
     out = frozenset(part for read in excluded for member in read.members.values() for part in (member.id, member.key))
     accounts: dict[int, Want] = {}
-    resolved: dict[str, int] = {}
     unresolved: dict[str, Notice] = {}
     present: set[str] = set()
     for member in members.values():
@@ -102,7 +110,6 @@ def desire(
             unresolved[member.id] = Notice(None, " ".join(member.logins), member.dn, "", user)
             present.add(member.key)
             continue
-        resolved[member.id] = user
         if user not in accounts or _nearer(member, accounts[user].member):
             accounts[user] = Want(_login(member, user, users), member)
     excluded_users = _users_of(excluded, users)
@@ -115,7 +122,8 @@ def desire(
     return Desired(
         mailbox=mailbox,
         accounts=accounts,
-        resolved=resolved,
+        members=members,
+        users=users,
         unresolved=unresolved,
         present=frozenset(present),
         excluded=out,

@@ -155,7 +155,7 @@ class _Comparison:
                 self._refresh(want, claim, seen)
                 continue
             self._should_have(user, want, several.get(user) or stored.get(user), claim, right)
-        for user in self.claims.keys() - self.desired.accounts.keys():
+        for user in (user for user in self.claims if user not in self.desired.accounts):
             found = several.get(user) or ([stored[user]] if user in stored else [])
             self._should_not_have(self.claims[user], found)
         if mailbox.extra == "remove":
@@ -269,7 +269,7 @@ class _Comparison:
             return False, there
         if not desired.includes_complete:
             return False, INCLUSION_UNKNOWN
-        if (user := desired.resolved.get(claim.member)) is not None and user != claim.user:
+        if (user := desired.user_of(claim.member)) is not None and user != claim.user:
             return True, f"the member is user {user} now"
         return True, "no longer a member"
 

@@ -45,7 +45,7 @@ def test_every_identified_member_should_have_the_mailbox() -> None:
         4: ("berta", berta),
         5: ("carol", carol),
     }
-    assert desired.resolved == {"id-berta": 4, "id-carol": 5}
+    assert [desired.user_of(name) for name in ("id-berta", "id-carol", "id-dora")] == [4, 5, None]
     assert (desired.unresolved, desired.present) == ({}, frozenset())
 
 
@@ -89,7 +89,7 @@ def test_members_who_mean_one_user_count_once(order: Sequence[tuple[str, tuple[s
     desired = decided(read(SUPPORT, *entries))
     assert desired.accounts.keys() == {4}
     assert desired.accounts[4].member.id == "b"
-    assert desired.resolved == {"a": 4, "b": 4, "c": 4}
+    assert [desired.user_of(name) for name in "abc"] == [4, 4, 4]
 
 
 @pytest.mark.parametrize(
@@ -123,6 +123,12 @@ def test_an_excluded_member_gets_nothing(barred: Member) -> None:
     assert desired.accounts.keys() == {5}
     assert desired.is_excluded(claim(4))
     assert not desired.is_excluded(claim(5))
+
+
+@pytest.mark.parametrize("barred", [member("x", id="id-berta"), member("x", dn=dn_of("berta"))])
+def test_an_excluded_member_stands_for_no_user(barred: Member) -> None:
+    """A claim's member that is excluded is not taken for somebody who became another user."""
+    assert decided(read(SUPPORT, member("berta")), read(BARRED, barred)).user_of("id-berta") is None
 
 
 def test_an_excluded_member_is_not_unresolved() -> None:
