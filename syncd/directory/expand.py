@@ -81,9 +81,8 @@ class _Walk:
         elif isinstance(found, Trouble):
             self.reasons[f"group {self.source.value}: {found.reason}"] = None
         elif isinstance(found, Person):
-            self.reasons[
-                f"{self.server}: group {found.dn}: is no group, it has neither a group class nor members that can be read"
-            ] = None
+            problem = "is no group, it has neither a group class nor members that can be read"
+            self.reasons[f"{self.server}: group {found.dn}: {problem}"] = None
         else:
             self._enter(found, ())
 
