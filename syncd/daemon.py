@@ -191,6 +191,8 @@ class Daemon:
 
     def _once(self) -> None:
         with self._running:
+            if self._stopping:  # this run was queued when the end began
+                return
             self._asked = False
             self._moved()
             started = _now()

@@ -8,6 +8,7 @@ named lock in the Open-Xchange database).
 from __future__ import annotations
 
 import gc
+import threading
 import time
 import uuid
 from collections import defaultdict
@@ -41,13 +42,14 @@ from syncd.core.verdict import result_of, summary
 from syncd.directory.directory import Directory
 from syncd.errors import LedgerError, StoreError, StoreRefused
 from syncd.facts import Facts, advanced, counted, sightings
+from syncd.ledger.lease import Lease
 from syncd.ledger.ledger import Ledger
 from syncd.openxchange.base import AccountStore
 
 WINDOW = timedelta(hours=24)
 """What the limits count over."""
 RENEWAL = 10.0
-"""Seconds between renewals of the lease while the directory is read."""
+"""Seconds between renewals of the lease, however long a read takes."""
 _log = structlog.get_logger()
 
 
@@ -130,6 +132,7 @@ class Reconciler:
         run = uuid.uuid4().hex
         with (
             self.ledger.lease("run", f"syncd {command}", wait=wait) as lease,
+            _kept(lease),
             self.store.exclusive(),
             self._noted(run, command, partial=bool(only)),
         ):
@@ -141,7 +144,8 @@ class Reconciler:
 
             started, mailboxes = self._begin(only)
             self.ledger.register([(mailbox.ref, mailbox.address) for mailbox in self.configured])
-            facts = self._gather(mailboxes, lease.renew, beat)
+            facts = self._gather(mailboxes, beat)
+            lease.renew()
             facts = self._settle(mailboxes, facts)
             approvals = _merged(self.ledger.approvals(), approve or {})
             judgements = self._judge(mailboxes, facts, approvals)
@@ -170,12 +174,7 @@ class Reconciler:
         self._phases.clear()
         return self.clock(), [mailbox for mailbox in self.mailboxes if not only or mailbox.ref in only]
 
-    def _gather(
-        self,
-        mailboxes: Sequence[Mailbox],
-        renew: Callable[[], None] = lambda: None,
-        beat: Callable[[], None] = lambda: None,
-    ) -> Facts:
+    def _gather(self, mailboxes: Sequence[Mailbox], beat: Callable[[], None] = lambda: None) -> Facts:
         """Read the directory in one thread, and what is owned and stored in this one."""
         sources = list(dict.fromkeys(s for mailbox in mailboxes for s in (*mailbox.sources, *mailbox.exclude)))
         with futures.ThreadPoolExecutor(1, thread_name_prefix="directory") as pool:
@@ -192,10 +191,7 @@ class Reconciler:
                 }
                 observation = self.store.observe(mailboxes, seals)
             beat()
-            while futures.wait([reading], timeout=RENEWAL).not_done:
-                renew()
             read = reading.result()
-            renew()
         return Facts(read=read, observation=observation, claims=claims, counts=counts, cursors=cursors)
 
     def _read(self, sources: Sequence[Source], beat: Callable[[], None]) -> DirectoryRead:
@@ -357,6 +353,25 @@ class Reconciler:
             yield
         finally:
             self._phases[name] = self._phases.get(name, 0.0) + self.monotonic() - start
+
+
+@contextmanager
+def _kept(lease: Lease) -> Iterator[None]:
+    """Renew the lease in a thread of its own; that it was lost is told where the run itself renews it next."""
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.wait(RENEWAL):
+            with suppress(LedgerError):
+                lease.renew()
+
+    keeper = threading.Thread(target=renew, name="lease", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        keeper.join(RENEWAL)
 
 
 def _merged(

@@ -7,7 +7,7 @@ identified is kept apart, since it protects the account that it may stand for. L
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -133,7 +133,7 @@ def desire(
         includes_complete=users.exists and all(read.complete for read in included),
         excludes_complete=users.exists and all(read.complete for read in excluded),
         reasons=tuple(reasons),
-        notes=tuple(dict.fromkeys(f"{read.source}: {note}" for read in (*included, *excluded) for note in read.notes)),
+        notes=tuple(dict.fromkeys((*_notes([*included, *excluded]), *_excluding_nobody(excluded)))),
         emptied=tuple(
             read.source
             for read in (*included, *excluded)
@@ -171,6 +171,18 @@ def _users_of(excluded: list[SourceRead], users: Users) -> frozenset[int]:
     """Give the users whom an exclusion names, maybe by another entry than the one that included them."""
     named = (identify(member, users) for read in excluded for member in read.members.values())
     return frozenset(user for user in named if isinstance(user, int))
+
+
+def _notes(reads: list[SourceRead]) -> Iterator[str]:
+    for read in reads:
+        yield from (f"{read.source}: {note}" for note in read.notes)
+
+
+def _excluding_nobody(excluded: list[SourceRead]) -> Iterator[str]:
+    for read in excluded:
+        if read.dangling:
+            names = ", ".join(sorted(read.dangling.values())[:3])
+            yield f"{read.source}: {len(read.dangling)} listed without an entry exclude nobody: {names}"
 
 
 def _key(dn: str) -> str:

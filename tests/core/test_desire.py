@@ -279,3 +279,9 @@ def test_the_order_of_members_does_not_matter() -> None:
     entries = [*(member(login) for login in ("anton", "berta", "carol")), member("b", logins=("berta",))]
     results = [decided(read(SUPPORT, *order)) for order in permutations(entries)]
     assert all(dict(one.accounts) == dict(results[0].accounts) for one in results)
+
+
+def test_listed_exclusions_without_an_entry_are_told() -> None:
+    """Somebody who is listed in an exclusion without an entry excludes nobody, and the notes say so."""
+    notes = decided(read(SUPPORT), read(BARRED, dangling=[dn_of("gone")])).notes
+    assert [note for note in notes if "1 listed without an entry exclude nobody: " + dn_of("gone") in note]
