@@ -164,7 +164,8 @@ def find(mailboxes: Sequence[Mailbox], address: str, context: int | None) -> Mai
         contexts = ", ".join(str(mailbox.context) for mailbox in found)
         raise SyncdError(f"{address} is configured in several contexts: {contexts}", hint="add --context")
     known = ", ".join(sorted(mailbox.address for mailbox in mailboxes)[:10])
-    raise SyncdError(f"no mapping for {address}", hint=f"configured: {known}")
+    where = "" if context is None else f" in context {context}"
+    raise SyncdError(f"no mapping for {address}{where}", hint=f"configured: {known}")
 
 
 def retired(address: str, context: int) -> Mailbox:

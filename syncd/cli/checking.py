@@ -18,7 +18,7 @@ def check(
     config: Config,
     offline: Annotated[bool, typer.Option("--offline", help="Do not connect to anything.")] = False,
 ) -> None:
-    """Validate the configuration, connect, and report every problem found."""
+    """Validate the configuration, connect, report every problem."""
     from syncd.errors import ConfigurationError  # noqa: PLC0415
 
     settings = loaded(config)
@@ -27,9 +27,9 @@ def check(
     console = out()
     failed = 0
     count = 0
-    console.print(
-        f"ok    configuration: {config}, {len(settings.mailboxes())} mailboxes", markup=False, highlight=False
-    )
+    known = len(settings.mailboxes())
+    what = f"{known} {'mailbox' if known == 1 else 'mailboxes'}"
+    console.print(f"ok    configuration: {config}, {what}", markup=False, highlight=False)
     for finding in () if offline else _findings(settings):
         count += 1
         failed += not finding.ok

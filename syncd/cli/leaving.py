@@ -26,7 +26,10 @@ def retire(
         str | None, typer.Option("--approve", metavar="DIGEST", help="The digest printed first.")
     ] = None,
 ) -> None:
-    """Delete the accounts of a mailbox that left the configuration; prints their number and a digest first."""
+    """Delete the accounts of a mailbox that left the configuration.
+
+    Without --approve it prints how many, and a digest, and deletes nothing.
+    """
     from syncd.cli.text import show  # noqa: PLC0415
     from syncd.core import verdict  # noqa: PLC0415
     from syncd.errors import SyncdError  # noqa: PLC0415
@@ -61,7 +64,10 @@ def retire(
 
 
 def release(mailbox: Address, config: Config, context: Context = None) -> None:
-    """Let go of a mailbox that left the configuration: its accounts stay and are not ours any more."""
+    """Let go of a mailbox that left the configuration.
+
+    Its accounts stay and are not ours any more.
+    """
     import uuid  # noqa: PLC0415
 
     from syncd.core.model import Report  # noqa: PLC0415

@@ -54,7 +54,7 @@ def demo(
         "playground"
     ),
 ) -> None:
-    """Build a playground and tell the support@ story on it, explaining each step."""
+    """Build a playground and tell the support@ story step by step."""
     Story(directory, out()).tell()
 
 

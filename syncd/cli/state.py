@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def status(config: Config, output: As = Output.TEXT) -> None:
-    """Show the last runs, and per mailbox: in step, held, incomplete or orphaned."""
+    """Show the last runs, and how each mailbox stands.
+
+    In step, failed, held, withheld, waiting, incomplete (a source was not read), orphaned (left the configuration).
+    """
     with ledger_of(config) as (_, ledger):
         runs = ledger.runs(5)
         mailboxes = ledger.status()
@@ -51,8 +54,9 @@ def held(config: Config, output: As = Output.TEXT) -> None:
         return
     console = out()
     for plan in plans:
-        state = f"approved by {plan.approved_by}, applied at the next run" if plan.state == "approved" else "held"
-        line = f"{plan.address} (context {plan.ref.context}), {state} since {plan.created:%F %T} UTC"
+        line = f"{plan.address} (context {plan.ref.context}), held since {plan.created:%F %T} UTC"
+        if plan.state == "approved":
+            line += f"; approved by {plan.approved_by}: the next run applies it if it still is the plan"
         console.print(line, style="bold", markup=False, highlight=False)
         for objection in plan.objections:
             console.print(f"  {objection['message']} -c {in_shell(config)}", markup=False, highlight=False)
@@ -64,7 +68,7 @@ def approve(
     digest: Annotated[str, typer.Argument(help="The digest that the held plan shows.", metavar="DIGEST")],
     config: Config,
 ) -> None:
-    """Release a held plan: the next run applies it if it still is the plan."""
+    """Release a held plan. The next run applies it if it still is the plan."""
     from syncd.errors import SyncdError  # noqa: PLC0415
 
     who = _who()

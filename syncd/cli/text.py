@@ -54,11 +54,9 @@ def _lines(report: Report, judgement: Judgement, outcomes: dict[object, Outcome]
     for reason in plan.reasons:
         yield Text(f"  ! not read completely: {reason}", style="bold red")
     yield from _cut(_changes(judgement, outcomes), len(plan.changes))
-    held = " (held)" if Direction.ADDITIONS in judgement.held else ""
-    verb = "adopted: this existing account is ours from now on"
-    yield from _cut(
-        (Text(f"  = {a.login} ({a.user}) {verb}{held}", style="cyan") for a in plan.adopted), len(plan.adopted)
-    )
+    verb = "adopted: this existing account is ours from now on" if report.applied else "adopt this existing account"
+    verb = "adoption held" if Direction.ADDITIONS in judgement.held else verb
+    yield from _cut((Text(f"  = {a.login} ({a.user}) {verb}", style="cyan") for a in plan.adopted), len(plan.adopted))
     yield from _cut(_notices(plan.withheld, "withheld", "magenta"), len(plan.withheld))
     yield from _cut(_notices(plan.waiting, "waiting", "blue"), len(plan.waiting))
     yield from _cut(_notices(plan.conflicts, "conflict", "bold yellow"), len(plan.conflicts))
@@ -83,12 +81,17 @@ def _changes(judgement: Judgement, outcomes: dict[object, Outcome]) -> Iterator[
         done = {"planned": one.op.value, "applied": f"{one.op.value}d", "held": f"{one.op.value} held"}
         line.append(done.get(told["result"], f"{one.op.value} FAILED: {told['error']}"), style="bold")
         if one.op is Op.UPDATE:
-            line.append(": " + ", ".join(f"{name} {old} → {new}" for name, (old, new) in told["fields"].items()))
+            fields = told["fields"].items()
+            line.append(": " + ", ".join(f"{name} {_value(old)} → {_value(new)}" for name, (old, new) in fields))
         elif one.op is Op.DELETE:
             line.append(f": {one.reason}")
         elif one.path:
             line.append(f": {one.dn} by {' > '.join(one.path)}")
         yield line
+
+
+def _value(value: object) -> str:
+    return "none" if value is None else "''" if value == "" else str(value)
 
 
 def _dangling(dn: str, since: datetime | None) -> Text:
@@ -136,7 +139,9 @@ def _summary(report: Report) -> Text:
         if count
     ]
     if not report.applied:
-        parts = [part.replace(" update", " to update").replace(" delete", " to delete") for part in parts]
+        future = {" update": " to update", " delete": " to delete", " adopted": " to adopt"}
+        for word, later in future.items():
+            parts = [part.replace(word, later) for part in parts]
     busy = any(count for name, count in counts.items() if name != "unchanged")
     return Text(", ".join(parts) if busy else f"in step: {counts['unchanged']} unchanged", style="bold")
 

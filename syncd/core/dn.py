@@ -111,10 +111,10 @@ def _assertion(dn: str, position: int) -> tuple[int, str, str]:
     """Read `type=value` from `position`; give where it ended, the type and the value."""
     equals = dn.find("=", position)
     if equals < 0:
-        raise InvalidDN(f"no '=' after position {position} in {dn!r}")
+        raise InvalidDN(f"{dn!r} is no DN: no '=' after position {position}")
     kind = dn[position:equals].strip().lower().removeprefix("oid.")
     if not kind or not re.fullmatch(r"[a-z][a-z0-9-]*|[0-9]+(\.[0-9]+)*", kind):
-        raise InvalidDN(f"{dn[position:equals]!r} is no attribute type in {dn!r}")
+        raise InvalidDN(f"{dn!r} is no DN: {dn[position:equals]!r} is no attribute type")
     position, value = _value(dn, equals + 1)
     return position, _OIDS.get(kind, kind), value
 

@@ -165,5 +165,5 @@ def _applied(count: int) -> str:
 
 
 def _allowed(count: int, share: Share | None = None, base: int = 0) -> str:
-    of = f" ({share.percent:g} % of {base}, at least {share.floor})" if share else ""
+    of = f" ({share.percent:g} % of {base} a day ago, at least {share.floor})" if share else ""
     return f"{count} within 24 hours are allowed{of}"

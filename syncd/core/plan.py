@@ -194,7 +194,7 @@ class _Comparison:
         fields = repaired(mailbox.account, account.fields, right)
         primary = self.primaries.get((mailbox.context, account.user)) if mailbox.account.primary else None
         if primary is not None and drifted(account.fields, primary):
-            reason = "the servers of the primary account have changed since this account was copied from it"
+            reason = "its servers are not those of the user's primary account, which are copied at creation only"
             self.drift.append(Notice(account.user, want.login, want.member.dn, "", reason, account.id))
         if fields == account.fields and account.password is not False:
             self.unchanged += 1

@@ -141,6 +141,10 @@ def _context(database: Database, context: int) -> Iterator[Finding]:
             users = connection.scalar(sa.select(sa.func.count()).where(here, USER.c.guestCreatedBy == 0))
             logins = connection.scalar(sa.select(sa.func.count()).where(LOGIN.c.cid == context))
             counter = connection.scalar(sa.select(SEQUENCE.c.id).where(SEQUENCE.c.cid == context))
+            used = max(
+                connection.scalar(sa.select(sa.func.max(table.c.id)).where(table.c.cid == context)) or 0
+                for table in (MAIL, TRANSPORT)
+            )
     except StoreError as error:
         yield Finding(ok=False, what=what, detail=error.message, hint=error.hint or "")
         return
@@ -152,5 +156,8 @@ def _context(database: Database, context: int) -> Iterator[Finding]:
     if counter is None:
         detail = f"no row in {SEQUENCE.name}, accounts cannot get an id"
         yield Finding(ok=False, what=what, detail=detail, hint="Open-Xchange writes it when it makes the context")
+    elif counter < used:
+        detail = f"the account counter is at {counter}, but account {used} exists: no account can be created"
+        yield Finding(ok=False, what=what, detail=detail, hint=f"{SEQUENCE.name}.id must be at least {used}")
     else:
         yield Finding(ok=True, what=what, detail=f"account counter at {counter}")

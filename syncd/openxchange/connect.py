@@ -175,7 +175,8 @@ def _protection(url: URL, tls: Tls | None) -> dict[str, object]:
     try:
         context = ssl.create_default_context(cafile=tls.ca)
     except OSError as error:
-        raise ConfigurationError((f"openxchange database tls.ca: {tls.ca}: {error.strerror or error}",)) from None
+        problem = f"openxchange.database.tls.ca: cannot read {tls.ca}: {error.strerror or error}"
+        raise ConfigurationError((problem,)) from None
     if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

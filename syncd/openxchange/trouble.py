@@ -18,6 +18,7 @@ _DENIED = {1044, 1045, 1142, 1143, 1227, 1370, 1410, 1698}
 _READ_ONLY = {1209, 1290, 1792, 1836, 3100}
 _SHAPE = {1049, 1054, 1146, 1932}
 _WRITE_ELSEWHERE = "syncd has to write on the primary server"
+_LOGIN = "check user and password; a user with REQUIRE SSL on this machine itself needs tls: {verify: true}"
 _TLS = "check tls.ca and that the certificate names the host of the URL"
 
 
@@ -43,6 +44,7 @@ def translate(error: DBAPIError, where: str) -> StoreError | RowRefused:
         return RowRefused(_readable(text))
     reasons: list[tuple[bool, type[StoreError], str, str | None]] = [
         (code in _READ_ONLY or "readonly database" in text, StoreRefused, "is read-only", _WRITE_ELSEWHERE),
+        (code == 1045, StoreRefused, "refused", _LOGIN),
         (code in _DENIED, StoreRefused, "refused", "the README lists the GRANTs that syncd needs"),
         (code in _SHAPE or "no such" in text, StoreRefused, "has not the tables of Open-Xchange 7.10.6 or later", None),
         (code == 1665, StoreRefused, "refused", "set binlog_format to MIXED or ROW"),

@@ -109,8 +109,13 @@ def _explained(problem: str) -> str:
         return "an alias without an anchor; a text that begins with * needs quotes"
     if "another document" in problem or "single document" in problem:
         return "a second document (---); one file holds one configuration"
-    words = re.sub(r"(?:character )?(['\"])(?!<).*?\1(?!\w)", "a character", problem, flags=re.DOTALL)
+    words = re.sub(r"(?:character )?(['\"])(.*?)\1(?!\w)", _unquoted, problem, flags=re.DOTALL)
     return f"not valid YAML: {words}"
+
+
+def _unquoted(found: re.Match[str]) -> str:
+    """Keep what the parser quotes of its own grammar: a token such as <scalar>, a comma, a bracket."""
+    return found[0] if found[2].startswith("<") or found[2] in {",", "]", "}", ":", "-", "?"} else "a character"
 
 
 def _pairs(node: Any, active: frozenset[int] = frozenset()) -> Iterator[tuple[Any, Any]]:

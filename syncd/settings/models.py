@@ -66,7 +66,7 @@ class Users(Section):
             texts.attributes, {"type": ["string", "array"], "minLength": 1, "minItems": 1, "items": {"type": "string"}}
         ),
     ] = ("uid",)
-    """Attribute that holds the login; a list is tried in its order."""
+    """Attribute that holds the login; of several, all values count, and must not name two users."""
 
 
 class Timeouts(Section):
@@ -127,7 +127,7 @@ class Database(Section):
     password: SecretRef | None = None
     """The user's password, by reference."""
     tls: _SwitchableTls = DatabaseTls()
-    """TLS with verification is on; false switches it off (a socket or loopback)."""
+    """TLS with verification is on, on a socket or loopback only if this is written; false switches it off."""
 
 
 class Ledger(Database):

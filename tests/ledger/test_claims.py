@@ -9,7 +9,7 @@ import pytest
 from syncd.core.model import Adoption, Claim, MailboxRef, Op, Window
 from syncd.errors import LedgerError
 from syncd.ledger.ledger import Ledger
-from tests.ledger.making import BOTH, NOON, PATH, SALES, SUPPORT, intents
+from tests.ledger.making import BOTH, NOON, PATH, SALES, SUPPORT, intents, judgement, report
 
 ADOPTIONS = [
     Adoption(3, "carol", 7, "id-3", "uid=carol,dc=x", PATH, b"seal"),
@@ -95,6 +95,13 @@ def test_released_claims_are_let_go(ledger: Ledger) -> None:
     assert ledger.release("r", NOON, SUPPORT) == 2
     assert set(ledger.claims()) == {SALES}
     assert ledger.release("r", NOON, SUPPORT) == 0
+
+
+def test_what_is_held_ends_with_a_release(ledger: Ledger) -> None:
+    """There is nothing left to approve of a mailbox that was let go of."""
+    ledger.finish(report(judgement(held="sha256:a"), judgement(SALES, held="sha256:b")))
+    ledger.release("r", NOON, SUPPORT)
+    assert [plan.digest for plan in ledger.held()] == ["sha256:b"]
 
 
 def test_a_mailbox_that_left_the_configuration_is_orphaned(ledger: Ledger) -> None:

@@ -58,6 +58,21 @@ def test_unknown_context(world: World) -> None:
     ]
 
 
+def test_account_counter_behind(world: World) -> None:
+    """A counter below an id that is in use, as after a restore, is found before a run fails by it."""
+    counter = sa.text("UPDATE sequence_mail_service SET id = 6 WHERE cid = 1")
+    account = sa.text(
+        "INSERT INTO user_transport_account (id, cid, user, name, url, login, send_addr) "
+        "VALUES (7, 1, 3, '', 'smtp://a', '', 'a')"
+    )
+    with world.engine.begin() as connection:
+        connection.execute(counter)
+        connection.execute(account)
+    assert failing(world, 1, 2) == {
+        "OX context 1": "the account counter is at 6, but account 7 exists: no account can be created"
+    }
+
+
 def test_missing_table_and_column(world: World) -> None:
     """Missing tables and columns are named."""
     world.execute("ALTER TABLE user_mail_account DROP COLUMN secondary")

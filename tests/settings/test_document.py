@@ -76,6 +76,7 @@ def test_many_aliases_cost_nothing() -> None:
         (b"a: 1\nb: *c\n", 2, "an alias without an anchor; a text that begins with * needs quotes"),
         (b"a: 1\n---\nb: 1\n", 2, "a second document"),
         (b"a: 1\nb: @c\n", 2, "not valid YAML: found a character that cannot start any token"),
+        (b"a: 1\nb: [c}\n", 2, "not valid YAML: expected ',' or ']', but got '}'"),
         (b"a: 1\nb: &x [*x]\n", 2, "an alias inside its own anchor"),
         (b"a: 1\nb: !thing c\n", 2, "a tag (!...) is not understood"),
         (b"a: !!python/object:os.system {}\n", 1, "a tag (!...) is not understood"),

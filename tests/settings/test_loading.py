@@ -119,7 +119,7 @@ def test_all_problems_are_told_at_once_by_line(loader: Loader) -> None:
     assert problems == tuple(sorted(problems, key=lambda problem: int(problem.split(":")[1])))
     for words in (
         ":2: directory.urls: must not be empty",
-        ":3: directory.base: no '='",
+        ":3: directory.base: 'nonsense' is no DN: no '='",
         ":4: directory.base: this key is given twice, first in line 3",
         ':5: openxchange.database: missing key "url"',
         ":6: schedule: give either",
