@@ -26,7 +26,7 @@ import structlog
 from syncd.core.accounts import wanted
 from syncd.core.model import Change, Fields, Judgement, Mailbox, MailboxRef, Op, Outcome
 from syncd.core.verdict import released
-from syncd.errors import StoreError
+from syncd.errors import StoreError, StoreRefused
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import Intent
 from syncd.openxchange.base import AccountStore, Creation, Deletion, Updating, Written
@@ -119,7 +119,8 @@ class Writer:
         except StoreError as error:
             self._lost = error.message
             self.errors.append(str(error))
-            text = f"not known to be done: {error.message}; the next run looks and goes on"
+            known = "not done" if isinstance(error, StoreRefused) else "not known to be done"
+            text = f"{known}: {error.message}; the next run looks and goes on"
             outcomes = [_failed(change, text) for change, _ in changes]
         for outcome in outcomes:
             _tell(outcome)

@@ -133,8 +133,8 @@ class Reconciler:
         with (
             self.ledger.lease("run", f"syncd {command}", wait=wait) as lease,
             _kept(lease),
-            self.store.exclusive(),
             self._noted(run, command, partial=bool(only)),
+            self.store.exclusive(),
         ):
 
             def told(done: int, everything: int) -> None:

@@ -69,8 +69,8 @@ def test_every_command_of_the_readme_runs_as_told(playground: Path) -> None:
     config.write_text(config.read_text().replace("mailbox: support@", "mailbox: sales@"))
     retire, retire_approved, release = (command.replace("MAILBOX", "support@mycompany.com") for command in leaving)
     first = syncd(retire)
-    assert "2 accounts of support@mycompany.com" in first.stderr
-    [digest] = set(re.findall(r"--approve (sha256:[0-9a-f]{64})", first.stderr))
+    assert "2 accounts of support@mycompany.com" in first.stdout
+    [digest] = set(re.findall(r"--approve (sha256:[0-9a-f]{64})", first.stdout))
     assert syncd(retire_approved.replace("DIGEST", digest)).returncode == 0
 
     assert syncd(f"syncd sync -c {config}").returncode == 0

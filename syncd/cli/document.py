@@ -116,6 +116,7 @@ def _mailbox(judgement: Judgement) -> dict[str, Any]:
         "observed": plan.observed,
         "claimed": plan.claimed,
         "unchanged": plan.unchanged,
+        "left_alone": plan.others,
     }
 
 

@@ -41,11 +41,12 @@ def retire(
         [judgement] = report.judgements
         count = len(judgement.plan.changes)
         if approve is None:
-            show(report, out(), config=in_shell(config))
-            where = f"{one.address} (context {one.context})"
-            say(f"{count} accounts of {where} would be deleted. Do it with:")
+            console = out()
+            show(replace(report, orphans=()), console, config=in_shell(config))
+            told = f"{count} accounts of {one.address} (context {one.context}) would be deleted. Do it with:"
             scope = "" if context is None else f" --context {context}"
-            say(f"  syncd retire {one.address}{scope} -c {in_shell(config)} --approve {judgement.digest}")
+            command = f"  syncd retire {one.address}{scope} -c {in_shell(config)} --approve {judgement.digest}"
+            console.print(f"{told}\n{command}", markup=False, highlight=False)
             raise typer.Exit(4 if count else 0)
         if judgement.digest not in {approve, f"sha256:{approve}"}:
             raise SyncdError(
@@ -59,7 +60,7 @@ def retire(
         if not report.errors and not any(outcome.result == "failed" for outcome in report.outcomes):
             left = instance.ledger.claims().get(one.ref, {})
             say(f"{one.address} (context {one.context}): {len(report.outcomes)} accounts deleted, {len(left)} left")
-    show(report, out(), config=in_shell(config))
+    show(replace(report, orphans=()), out(), config=in_shell(config))
     raise typer.Exit(verdict.exit_code(report))
 
 

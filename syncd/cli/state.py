@@ -47,6 +47,8 @@ def status(config: Config, output: As = Output.TEXT) -> None:
 
 def held(config: Config, output: As = Output.TEXT) -> None:
     """List what a limit stopped, with the command that releases it."""
+    from syncd.cli.text import held_lines  # noqa: PLC0415
+
     with ledger_of(config) as (_, ledger):
         plans = ledger.held()
     if output is Output.JSON:
@@ -59,7 +61,8 @@ def held(config: Config, output: As = Output.TEXT) -> None:
             line += f"; approved by {plan.approved_by}: the next run applies it if it still is the plan"
         console.print(line, style="bold", markup=False, highlight=False)
         for objection in plan.objections:
-            console.print(f"  {objection['message']} -c {in_shell(config)}", markup=False, highlight=False)
+            for text in held_lines(str(objection["message"]), in_shell(config), approved=plan.state == "approved"):
+                console.print(text, highlight=False)
     if not plans:
         console.print("nothing is held", style="dim")
 

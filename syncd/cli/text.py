@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
@@ -10,12 +11,16 @@ from rich.text import Text
 
 from syncd.cli.document import by_change
 from syncd.cli.document import change as as_document
+from syncd.core.guard import RELEASE
 from syncd.core.model import Direction, Judgement, Notice, Op, Orphan, Outcome, Report
 from syncd.core.verdict import summary
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 SIGNS = {Op.CREATE: ("+", "green"), Op.UPDATE: ("~", "yellow"), Op.DELETE: ("-", "red")}
 SHOWN = 50
 """Lines per mailbox and kind; `--output json` has all."""
+ALIKE = 5
+"""Up to so many notices with one reason have a line each."""
 
 
 def show(report: Report, console: Console, *, config: str) -> None:
@@ -42,10 +47,11 @@ def show(report: Report, console: Console, *, config: str) -> None:
         _say(console, Text(f"error: {error}", style="bold red"))
     if quiet:
         unchanged = sum(judgement.plan.unchanged for judgement in report.judgements)
-        _say(
-            console,
-            Text(f"{_many(quiet, 'mailbox', 'mailboxes')} in step ({_many(unchanged, 'account')})", style="dim"),
-        )
+        told = f"{_many(quiet, 'mailbox', 'mailboxes')} in step ({_many(unchanged, 'account')})"
+        _say(console, Text(told, style="dim"))
+    if others := sum(judgement.plan.others for judgement in report.judgements):
+        told = f"{_many(others, 'account')} of people who should not have one left alone: not ours (extra: leave)"
+        _say(console, Text(told, style="dim"))
     _say(console, _summary(report))
 
 
@@ -68,7 +74,7 @@ def _lines(report: Report, judgement: Judgement, outcomes: dict[object, Outcome]
     yield from _cut(_notices(plan.drift, "drift", "dim"), len(plan.drift))
     yield from _cut((Text(f"  {note}", style="dim") for note in plan.notes), len(plan.notes))
     for objection in judgement.objections:
-        yield Text(f"  HELD {objection.message} -c {config}", style="bold red")
+        yield from held_lines(objection.message, config)
     if judgement.approved:
         yield Text(f"  released by the approval of {judgement.approved}", style="green")
 
@@ -98,11 +104,31 @@ def _dangling(dn: str, since: datetime | None) -> Text:
     return Text(f"  ? {dn}: listed, but there is no such entry" + (f", since {since:%F %T} UTC" if since else ""))
 
 
+def held_lines(message: str, config: str, *, approved: bool = False) -> Iterator[Text]:
+    """Give an objection, and the command that releases the plan on a line of its own, whole for copying."""
+    told, _, command = message.partition(RELEASE)
+    yield Text(f"  HELD {told}", style="bold red")
+    if command and not approved:
+        yield Text(f"       {RELEASE.strip()}", style="red")
+        yield Text(f"  {command} -c {config}", style="bold")
+
+
 def _notices(notices: Iterable[Notice], kind: str, style: str) -> Iterator[Text]:
+    """Tell what is not done; many of a kind for one reason are one line."""
+    alike: dict[tuple[str, str], list[Notice]] = {}
     for notice in notices:
-        who = f"{notice.login or 'user'} ({notice.user})" if notice.user is not None else notice.member
-        what = f"{notice.op} " if notice.op else ""
-        yield Text(f"  ! {who} {what}{kind}: {notice.reason}", style=style)
+        alike.setdefault((notice.op, notice.reason), []).append(notice)
+    for (op, reason), some in alike.items():
+        what = f"{op} {kind}" if op else kind
+        if len(some) <= ALIKE:
+            yield from (Text(f"  ! {_who(notice)} {what}: {reason}", style=style) for notice in some)
+        else:
+            names = ", ".join(_who(notice) for notice in some[:3])
+            yield Text(f"  ! {len(some)} accounts {what}: {reason} ({names}, …)", style=style)
+
+
+def _who(notice: Notice) -> str:
+    return notice.member if notice.user is None else f"{notice.login or 'user'} ({notice.user})"
 
 
 def _cut(lines: Iterator[Text], count: int) -> Iterator[Text]:
@@ -117,7 +143,8 @@ def _head(judgement: Judgement) -> Text:
     plan = judgement.plan
     line = Text(plan.mailbox.address, style="bold")
     line.append(f"  context {plan.mailbox.context}: ", style="dim")
-    line.append(f"{plan.desired} desired, {plan.observed} stored, {plan.claimed} ours", style="dim")
+    desired = f"{plan.desired}" if plan.complete else f"at least {plan.desired}"
+    line.append(f"{desired} desired, {plan.observed} stored, {plan.claimed} ours", style="dim")
     return line
 
 
@@ -151,4 +178,6 @@ def _many(count: int, one: str, more: str | None = None) -> str:
 
 
 def _say(console: Console, line: Text) -> None:
+    if CONTROL.search(line.plain):  # a name must not paint the terminal
+        line = Text(CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", line.plain), style=line.style)
     console.print(line, soft_wrap=True, highlight=False)

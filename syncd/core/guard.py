@@ -28,6 +28,8 @@ from syncd.core.plan import digest
 
 REMOVALS, ADDITIONS, UPDATES = Direction.REMOVALS, Direction.ADDITIONS, Direction.UPDATES
 EVERYTHING = frozenset(Direction)
+RELEASE = " Release it with: "
+"""Stands in a message before the command that releases what is held."""
 _NO_WINDOW = Window()
 
 
@@ -74,23 +76,22 @@ def objections(plan: MailboxPlan, window: Window) -> tuple[Objection, ...]:
     found: list[Objection] = []
     if removals and (value := window.removals + removals) > (allowed := limits.removals.allowed(base)):
         allowance = _allowed(allowed, limits.removals, base)
-        text = f"{_applied(window.removals)}{removals} accounts would be removed; {allowance}"
+        text = f"{_applied(window.removals)}{_accounts(removals)} would be removed; {allowance}"
         found.append(_objection("removals", {REMOVALS}, value, allowed, text))
     if additions and (value := window.additions + additions) > (allowed := limits.additions):
-        text = f"{_applied(window.additions)}{additions} accounts would be added or adopted; {_allowed(allowed)}"
+        text = f"{_applied(window.additions)}{_accounts(additions)} would be added or adopted; {_allowed(allowed)}"
         found.append(_objection("additions", {ADDITIONS}, value, allowed, text))
     if updates and (value := window.updates + updates) > (allowed := limits.updates.allowed(base)):
-        text = (
-            f"{_applied(window.updates)}{updates} accounts would be updated; {_allowed(allowed, limits.updates, base)}"
-        )
+        allowance = _allowed(allowed, limits.updates, base)
+        text = f"{_applied(window.updates)}{_accounts(updates)} would be updated; {allowance}"
         found.append(_objection("updates", {UPDATES}, value, allowed, text))
     found += _emptied(plan, removals, additions)
     allowed = limits.removals.allowed(plan.claimed)
     lost = plan.missing + plan.gone
     if lost > allowed and (plan.changes or plan.adopted or plan.forgotten):
         text = (
-            f"{lost} of {plan.claimed} claimed accounts are not stored any more; {allowed} may be missing. "
-            "Was the database restored from a backup, or is it another one?"
+            f"{lost} of {plan.claimed} claimed accounts are not stored any more, {allowed} may be missing "
+            "(a database restored from a backup, or another one?)"
         )
         found.append(_objection("vanished", EVERYTHING, lost, allowed, text))
     return tuple(found)
@@ -100,10 +101,10 @@ def _emptied(plan: MailboxPlan, removals: int, additions: int) -> list[Objection
     found = []
     for source in plan.emptied:
         if removals and source in plan.mailbox.sources:
-            text = f"{source} had members and now has none; {removals} accounts would be removed"
+            text = f"{source} had members and now has none; {_accounts(removals)} would be removed"
             found.append(_objection("suddenly_empty", {REMOVALS}, removals, 0, text))
         elif additions and source in plan.mailbox.exclude:
-            text = f"the excluding {source} had members and now has none; {additions} accounts would be added"
+            text = f"the excluding {source} had members and now has none; {_accounts(additions)} would be added"
             found.append(_objection("suddenly_empty", {ADDITIONS}, additions, 0, text))
     return found
 
@@ -111,7 +112,7 @@ def _emptied(plan: MailboxPlan, removals: int, additions: int) -> list[Objection
 def _per_run(removals: int, allowed: int) -> Objection | None:
     if removals <= allowed:
         return None
-    text = f"this run would remove {removals} accounts in all mailboxes together; {allowed} are allowed"
+    text = f"this run would remove {_accounts(removals)} in all mailboxes together; {allowed} are allowed"
     return _objection("removals_per_run", {REMOVALS}, removals, allowed, text)
 
 
@@ -136,7 +137,7 @@ def _judged(
             return Judgement(plan=plan, digest=whole, approved=name)
     told = tuple(
         replace(one, message=f"{plan.mailbox.address} in context {plan.mailbox.context}: {one.message}. "
-                f"Nothing of it was done. Release it with: syncd approve {part}")
+                f"Nothing of it was done.{RELEASE}syncd approve {part}")
         for one in found
     )  # fmt: skip
     return Judgement(plan=plan, objections=told, held=held, digest=whole, held_digest=part)
@@ -158,6 +159,10 @@ def _updates_adopted(plan: MailboxPlan) -> bool:
 
 def _holds(found: tuple[Objection, ...], direction: Direction) -> bool:
     return any(direction in objection.directions for objection in found)
+
+
+def _accounts(count: int) -> str:
+    return f"{count} account{'' if count == 1 else 's'}"
 
 
 def _applied(count: int) -> str:

@@ -424,6 +424,8 @@ class MailboxPlan:
     """Held claims whose user is not in the context any more, while others are."""
     emptied: tuple[Source, ...] = ()
     """Sources that had members at the last complete read and now have none."""
+    others: int = 0
+    """Unclaimed secondary accounts of users not desired that `extra: leave` leaves alone."""
     extras: int = 0
     """Unclaimed secondary accounts of users not desired that `extra: remove` takes."""
 

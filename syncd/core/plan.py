@@ -117,6 +117,7 @@ class _Comparison:
     missing: int = 0
     gone: int = 0
     extras: int = 0
+    others: int = 0
     changes: list[Change] = field(default_factory=list)
     adopted: list[Adoption] = field(default_factory=list)
     withheld: list[Notice] = field(default_factory=list)
@@ -160,6 +161,9 @@ class _Comparison:
             self._should_not_have(self.claims[user], found)
         if mailbox.extra == "remove":
             self._extras(stored, several)
+        else:
+            others = stored.keys() - self.desired.accounts.keys() - self.claims.keys()
+            self.others = sum(stored[user].secondary for user in others)
         return self._result(count)
 
     # ------------------------------------------------------------------ users who should have the mailbox
@@ -269,6 +273,8 @@ class _Comparison:
             return False, there
         if not desired.includes_complete:
             return False, INCLUSION_UNKNOWN
+        if not desired.mailbox.sources:
+            return True, "its mailbox is retired"
         if (user := desired.user_of(claim.member)) is not None and user != claim.user:
             return True, f"the member is user {user} now"
         return True, "no longer a member"
@@ -388,6 +394,7 @@ class _Comparison:
             missing=self.missing,
             gone=self.gone,
             emptied=desired.emptied,
+            others=self.others,
             extras=self.extras,
         )
 

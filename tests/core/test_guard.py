@@ -279,13 +279,13 @@ def test_held_updates_do_not_hold_adoptions() -> None:
     ("plan", "window", "words"),
     [
         (made(deletes=4), Window(), ["4 accounts would be removed", "3 within 24 hours are allowed", "30 % of 10 a"]),
-        (made(deletes=1), Window(removals=3), ["after 3 within 24 hours, 1 accounts would be removed", "of 13"]),
+        (made(deletes=1), Window(removals=3), ["after 3 within 24 hours, 1 account would be removed", "of 13"]),
         (made(creates=4, adopted=2), Window(), ["6 accounts would be added or adopted", "5 within 24 hours"]),
-        (made(creates=1), Window(additions=5), ["after 5 within 24 hours, 1 accounts"]),
+        (made(creates=1), Window(additions=5), ["after 5 within 24 hours, 1 account "]),
         (made(updates=3), Window(), ["3 accounts would be updated", "2 within 24 hours", "10 % of 10 a day ago, at"]),
-        (made(updates=1), Window(updates=2), ["after 2 within 24 hours, 1 accounts would be updated"]),
-        (made(deletes=1, emptied=(SUPPORT,)), Window(), [str(SUPPORT), "had members and now has none", "1 accounts"]),
-        (made(creates=1, emptied=(BARRED,)), Window(), [f"the excluding {BARRED}", "now has none", "1 accounts"]),
+        (made(updates=1), Window(updates=2), ["after 2 within 24 hours, 1 account would be updated"]),
+        (made(deletes=1, emptied=(SUPPORT,)), Window(), [str(SUPPORT), "had members and now has none", "1 account "]),
+        (made(creates=1, emptied=(BARRED,)), Window(), [f"the excluding {BARRED}", "now has none", "1 account "]),
         (made(creates=1, missing=4), Window(), ["4 of 10 claimed accounts", "3 may be missing", "backup"]),
     ],
 )

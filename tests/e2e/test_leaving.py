@@ -26,7 +26,7 @@ def orphan(world: World) -> None:
 
 def digest(done: Done) -> str:
     """Give the digest that a command printed."""
-    [found] = re.findall(r"--approve (sha256:[0-9a-f]{64})", done.err)
+    [found] = re.findall(r"--approve (sha256:[0-9a-f]{64})", done.out)
     return str(found)
 
 
@@ -64,7 +64,7 @@ def test_retire_shows_the_number_and_a_digest_first(world: World) -> None:
     before = world.dump()
     shown = world.syncd("retire", SUPPORT)
     assert shown.code == 4
-    assert "5 accounts" in shown.err
+    assert "5 accounts" in shown.out
     assert world.dump() == before
     done = world.syncd("retire", SUPPORT, "--approve", digest(shown))
     assert done.code == 0, done.err
@@ -139,7 +139,7 @@ def test_the_printed_commands_work_as_they_stand(world: World) -> None:
     [command] = re.findall(r"Delete them: (syncd retire .*)\. Let go", world.syncd("plan").out)
     shown = invoke(*shlex.split(command)[1:])
     assert shown.code == 4, shown.err
-    [command] = [line.strip() for line in shown.err.splitlines() if "--approve" in line]
+    [command] = [line.strip() for line in shown.out.splitlines() if "--approve" in line]
     assert invoke(*shlex.split(command)[1:]).code == 0
     assert (world.users(SUPPORT, 2), world.users(SUPPORT, 1)) == ({}, {3: 1})
     assert str(world.config) in world.syncd("check").out
