@@ -24,7 +24,8 @@ from datetime import datetime
 import structlog
 
 from syncd.core.accounts import wanted
-from syncd.core.model import Change, Fields, Judgement, Mailbox, MailboxRef, Op, Outcome
+from syncd.core.changes import Change, Judgement, Op, Outcome
+from syncd.core.model import Fields, Mailbox, MailboxRef
 from syncd.core.verdict import released
 from syncd.errors import StoreError, StoreRefused
 from syncd.ledger.ledger import Ledger

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from syncd.core import continuity
-from syncd.core.model import Claim, Direction, DirectoryRead, Judgement, MailboxRef, Observation
+from syncd.core.changes import Direction, Judgement
+from syncd.core.model import Claim, DirectoryRead, MailboxRef, Observation
 from syncd.ledger.values import Cursor
 
 Claims = Mapping[MailboxRef, Mapping[int, Claim]]

@@ -22,21 +22,10 @@ import structlog
 
 from syncd.apply import Progress, Writer
 from syncd.core import continuity
+from syncd.core.changes import Judgement, MailboxPlan, Orphan, Outcome, Report
 from syncd.core.desire import Desired, desire
 from syncd.core.guard import judge
-from syncd.core.model import (
-    DirectoryRead,
-    Judgement,
-    Mailbox,
-    MailboxPlan,
-    MailboxRef,
-    Observed,
-    Orphan,
-    Outcome,
-    Report,
-    Source,
-    Users,
-)
+from syncd.core.model import DirectoryRead, Mailbox, MailboxRef, Observed, Source, Users
 from syncd.core.plan import plan
 from syncd.core.verdict import result_of, summary
 from syncd.directory.directory import Directory

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from syncd.core.model import Adoption, Change, Judgement, Notice, Outcome, Report
+from syncd.core.changes import Adoption, Change, Judgement, Notice, Outcome, Report
 from syncd.core.verdict import is_held, result_of, summary
 
 

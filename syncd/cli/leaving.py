@@ -71,7 +71,7 @@ def release(mailbox: Address, config: Config, context: Context = None) -> None:
     """
     import uuid  # noqa: PLC0415
 
-    from syncd.core.model import Report  # noqa: PLC0415
+    from syncd.core.changes import Report  # noqa: PLC0415
 
     with opened(config) as instance:
         one = _orphan(instance, mailbox, context)

@@ -20,7 +20,7 @@ from syncd.cli.options import out
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from syncd.core.model import Report
+    from syncd.core.changes import Report
 
 MARKER = ".syncd-playground"
 PEOPLE: Mapping[int, str] = {3: "alice", 4: "bob", 5: "carol", 6: "dave"}

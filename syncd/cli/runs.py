@@ -12,7 +12,7 @@ import typer
 from syncd.cli.options import As, Config, Context, Mailboxes, Output, err, in_shell, named, opened, out, print_json
 
 if TYPE_CHECKING:
-    from syncd.core.model import Report
+    from syncd.core.changes import Report
 
 PendingCode = Annotated[
     bool, typer.Option("--exit-code", help="Exit with 3 when changes are pending, 4 when held, 5 when incomplete.")

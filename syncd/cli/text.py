@@ -11,8 +11,8 @@ from rich.text import Text
 
 from syncd.cli.document import by_change
 from syncd.cli.document import change as as_document
+from syncd.core.changes import Direction, Judgement, Notice, Op, Orphan, Outcome, Report
 from syncd.core.guard import RELEASE
-from syncd.core.model import Direction, Judgement, Notice, Op, Orphan, Outcome, Report
 from syncd.core.verdict import summary
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")

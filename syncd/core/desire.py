@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from syncd.core.changes import Notice
 from syncd.core.dn import InvalidDN, normalise, parse
 from syncd.core.identity import identify
-from syncd.core.model import Claim, Mailbox, MailboxRef, Member, Notice, Source, SourceRead, Users
+from syncd.core.model import Claim, Mailbox, MailboxRef, Member, Source, SourceRead, Users
 
 
 class Want(NamedTuple):

@@ -23,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
-from syncd.core.model import DIRECTION, Direction, Judgement, MailboxPlan, MailboxRef, Objection, Op, Share, Window
+from syncd.core.changes import DIRECTION, Direction, Judgement, MailboxPlan, Objection, Op
+from syncd.core.model import MailboxRef, Share, Window
 from syncd.core.plan import digest
 
 REMOVALS, ADDITIONS, UPDATES = Direction.REMOVALS, Direction.ADDITIONS, Direction.UPDATES

@@ -38,19 +38,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from syncd.core.accounts import drifted, repaired, wanted
+from syncd.core.changes import Adoption, Change, MailboxPlan, Notice, Op
 from syncd.core.desire import Desired, Want
-from syncd.core.model import (
-    Adoption,
-    Change,
-    Claim,
-    Endpoint,
-    Fields,
-    MailboxPlan,
-    Notice,
-    Observed,
-    Op,
-    Users,
-)
+from syncd.core.model import Claim, Endpoint, Fields, Observed, Users
 
 EXCLUSION_UNKNOWN = "an excluding source was not read completely"
 INCLUSION_UNKNOWN = "not every source was read completely"

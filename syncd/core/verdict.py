@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from enum import StrEnum
 
-from syncd.core.model import DIRECTION, Change, Direction, Judgement, Op, Report
+from syncd.core.changes import DIRECTION, Change, Direction, Judgement, Op, Report
 
 
 class Result(StrEnum):

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from syncd.core.model import Adoption, Claim, MailboxRef, Orphan
+from syncd.core.changes import Adoption, Orphan
+from syncd.core.model import Claim, MailboxRef
 from syncd.errors import LedgerError
 from syncd.ledger.database import Work, storable
 from syncd.ledger.journal import path_json

@@ -15,7 +15,8 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from syncd.core.model import Direction, Judgement, MailboxRef, Objection, Op
+from syncd.core.changes import Direction, Judgement, Objection, Op
+from syncd.core.model import MailboxRef
 from syncd.ledger.claims import number_of
 from syncd.ledger.database import Work
 from syncd.ledger.times import moment, stamp

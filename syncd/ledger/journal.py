@@ -20,7 +20,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from syncd.core.model import Change, Fields, MailboxRef, Op, Window
+from syncd.core.changes import Change, Op
+from syncd.core.model import Fields, MailboxRef, Window
 from syncd.errors import LedgerError
 from syncd.ledger.database import Work, storable
 from syncd.ledger.times import stamp

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from syncd.core.model import Adoption, Claim, MailboxRef, Objection, Orphan, Report, Window
+from syncd.core.changes import Adoption, Objection, Orphan, Report
+from syncd.core.model import Claim, MailboxRef, Window
 from syncd.ledger import claims, held, journal, lease, record, schema
 from syncd.ledger.database import Database
 from syncd.ledger.values import Cursor, HeldPlan, Intent, LedgerOptions, MailboxStatus, Run, Unsettled

@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from syncd.core.model import Direction, Judgement, MailboxRef, Op, Report
+from syncd.core.changes import Direction, Judgement, Op, Report
+from syncd.core.model import MailboxRef
 from syncd.ledger import held
 from syncd.ledger.database import Work, storable
 from syncd.ledger.times import moment, stamp

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from syncd.core.model import Change, MailboxRef, Op, Secret
+from syncd.core.changes import Change, Op
+from syncd.core.model import MailboxRef, Secret
 
 Rows = Mapping[str, object]
 """Stored rows of an account as a mapping that JSON can hold; keys that end in `password` are left out."""

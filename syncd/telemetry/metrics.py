@@ -28,7 +28,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from syncd.core.model import Direction, Judgement, MailboxRef, Op, Report
+from syncd.core.changes import Direction, Judgement, Op, Report
+from syncd.core.model import MailboxRef
 from syncd.core.verdict import Result, holds, result_of
 
 _LABELS = ("mailbox", "context")

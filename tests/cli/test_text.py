@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from syncd.cli.text import ALIKE, show
+from syncd.core.changes import Direction, Judgement, MailboxPlan, Notice, Objection
 from syncd.core.guard import RELEASE
-from syncd.core.model import Direction, Judgement, MailboxPlan, Notice, Objection
 from tests.telemetry import reports
 
 

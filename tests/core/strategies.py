@@ -12,19 +12,17 @@ from dataclasses import dataclass, field, replace
 from hypothesis import strategies as st
 
 from syncd.core.accounts import wanted
+from syncd.core.changes import Change, MailboxPlan, Op
 from syncd.core.desire import Desired, desire
 from syncd.core.dn import normalise
 from syncd.core.model import (
     Account,
-    Change,
     Claim,
     Endpoint,
     Mailbox,
-    MailboxPlan,
     MailboxRef,
     Member,
     Observed,
-    Op,
     Secret,
     Source,
     SourceRead,

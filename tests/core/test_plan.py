@@ -9,7 +9,8 @@ from itertools import permutations
 import pytest
 
 from syncd.core.accounts import wanted
-from syncd.core.model import Change, Claim, Endpoint, MailboxPlan, Observed, Op, Secret, SourceRead
+from syncd.core.changes import Change, MailboxPlan, Op
+from syncd.core.model import Claim, Endpoint, Observed, Secret, SourceRead
 from syncd.core.plan import EXCLUSION_UNKNOWN, INCLUSION_UNKNOWN, digest
 from tests.core.strategies import (
     ACCENTED,

@@ -7,19 +7,8 @@ from itertools import product
 
 import pytest
 
-from syncd.core.model import (
-    Account,
-    Adoption,
-    Change,
-    Direction,
-    Judgement,
-    Mailbox,
-    MailboxPlan,
-    Notice,
-    Op,
-    Outcome,
-    Report,
-)
+from syncd.core.changes import Adoption, Change, Direction, Judgement, MailboxPlan, Notice, Op, Outcome, Report
+from syncd.core.model import Account, Mailbox
 from syncd.core.verdict import Result, exit_code, holds, is_held, released, result_of, summary
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

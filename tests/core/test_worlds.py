@@ -15,10 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from syncd.core.accounts import wanted
+from syncd.core.changes import Direction, MailboxPlan, Op
 from syncd.core.dn import parse
 from syncd.core.guard import judge
 from syncd.core.identity import identify
-from syncd.core.model import Claim, Direction, Limits, MailboxPlan, Observed, Op, SourceRead, Window
+from syncd.core.model import Claim, Limits, Observed, SourceRead, Window
 from syncd.core.plan import digest
 from syncd.core.verdict import released
 from tests.core.strategies import (

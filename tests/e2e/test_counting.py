@@ -9,7 +9,8 @@ from unittest import mock
 
 import pytest
 
-from syncd.core.model import DirectoryRead, Report
+from syncd.core.changes import Report
+from syncd.core.model import DirectoryRead
 from syncd.directory.directory import Directory
 from syncd.settings.loading import load
 from syncd.wiring import session

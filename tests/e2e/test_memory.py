@@ -12,7 +12,7 @@ import typer
 
 from syncd import wiring
 from syncd.cli import leaving
-from syncd.core.model import Report
+from syncd.core.changes import Report
 from syncd.errors import StoreRefused
 from syncd.openxchange import playground
 from syncd.run import Reconciler

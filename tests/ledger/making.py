@@ -5,20 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from syncd.core.model import (
-    Account,
-    Change,
-    Direction,
-    Endpoint,
-    Fields,
-    Judgement,
-    Mailbox,
-    MailboxPlan,
-    MailboxRef,
-    Objection,
-    Op,
-    Report,
-)
+from syncd.core.changes import Change, Direction, Judgement, MailboxPlan, Objection, Op, Report
+from syncd.core.model import Account, Endpoint, Fields, Mailbox, MailboxRef
 from syncd.ledger.values import Intent
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

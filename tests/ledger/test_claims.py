@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from syncd.core.model import Adoption, Claim, MailboxRef, Op, Window
+from syncd.core.changes import Adoption, Op
+from syncd.core.model import Claim, MailboxRef, Window
 from syncd.errors import LedgerError
 from syncd.ledger.ledger import Ledger
 from tests.ledger.making import BOTH, NOON, PATH, SALES, SUPPORT, intents, judgement, report

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from syncd.core.model import Op, Secret
+from syncd.core.changes import Op
+from syncd.core.model import Secret
 from syncd.errors import LedgerForeign, LedgerUnavailable
 from syncd.ledger.database import Database
 from syncd.ledger.ledger import Ledger

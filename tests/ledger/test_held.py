@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from syncd.core.model import Adoption, Direction, Op, Outcome
+from syncd.core.changes import Adoption, Direction, Op, Outcome
 from syncd.ledger import held
 from syncd.ledger.ledger import Ledger
 from tests.ledger.making import NOON, PATH, SALES, SUPPORT, change, judgement, objection, report

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from syncd.core.model import Op, Window
+from syncd.core.changes import Op
+from syncd.core.model import Window
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import Intent
 from tests.ledger.making import FIELDS, NOON, PATH, SALES, SUPPORT, change, intents

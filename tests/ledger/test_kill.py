@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from syncd.core.model import Op
+from syncd.core.changes import Op
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import LedgerOptions
 from tests.ledger.making import BOTH, NOON, SUPPORT, intents
@@ -16,7 +16,7 @@ from tests.ledger.making import BOTH, NOON, SUPPORT, intents
 STORY = """
 import os, signal, sys
 import sqlalchemy as sa
-from syncd.core.model import Op
+from syncd.core.changes import Op
 from syncd.core.model import Secret
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import LedgerOptions

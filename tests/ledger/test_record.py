@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from syncd.core.model import Adoption, Direction, Judgement, Notice, Op, Outcome, Report
+from syncd.core.changes import Adoption, Direction, Judgement, Notice, Op, Outcome, Report
 from syncd.ledger import record
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import Cursor

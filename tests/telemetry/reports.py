@@ -5,21 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from syncd.core.model import (
-    Account,
-    Adoption,
-    Change,
-    Direction,
-    Judgement,
-    Mailbox,
-    MailboxPlan,
-    MailboxRef,
-    Notice,
-    Op,
-    Orphan,
-    Outcome,
-    Report,
-)
+from syncd.core.changes import Adoption, Change, Direction, Judgement, MailboxPlan, Notice, Op, Orphan, Outcome, Report
+from syncd.core.model import Account, Mailbox, MailboxRef
 
 START = datetime(2026, 1, 2, 3, 0, 0, tzinfo=UTC)
 END = datetime(2026, 1, 2, 3, 0, 7, tzinfo=UTC)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from syncd.core.model import Direction, Op, Orphan, Outcome
+from syncd.core.changes import Direction, Op, Orphan, Outcome
 from syncd.telemetry.metrics import Metrics
 from tests.servers import require
 from tests.telemetry.reports import ADOPTION, END, NOTICE, START, busy, change, judgement, report
