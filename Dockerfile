@@ -26,6 +26,7 @@ RUN useradd --uid 10001 --user-group --home-dir /var/lib/syncd --no-create-home 
     && install -d /etc/syncd
 COPY --from=build /opt/syncd /opt/syncd
 ENV PATH=/opt/syncd/bin:$PATH \
+    MALLOC_ARENA_MAX=1 \
     PYTHONUNBUFFERED=1
 USER 10001:10001
 WORKDIR /var/lib/syncd

@@ -6,6 +6,7 @@ People are `uNNNNNNN`, user NNNNNNN of context 1. All have an account 0, as Open
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -61,7 +62,12 @@ class Measured:
         self._log = configurations[0].with_suffix(".log")
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={**os.environ, "MALLOC_ARENA_MAX": "1"},  # as systemd/syncd.service has it
             )
 
     def run(self, number: int = 0) -> dict[str, Any]:
