@@ -71,7 +71,8 @@ def test_secrets_come_as_credentials() -> None:
     """The two credentials of the sample are loaded, and no secret stands in the environment or on the command line."""
     loaded = dict(text.split(":") for name, text in settings() if name == "LoadCredential")
     assert loaded == {name: f"/etc/syncd/credentials/{name}" for name in ("ldap", "database")}
-    assert {name for name, _ in settings()}.isdisjoint({"Environment", "EnvironmentFile", "SetCredential"})
+    assert [text for name, text in settings() if name == "Environment"] == ["MALLOC_ARENA_MAX=1"]
+    assert {name for name, _ in settings()}.isdisjoint({"EnvironmentFile", "SetCredential"})
 
 
 def test_the_network_is_what_it_needs() -> None:
