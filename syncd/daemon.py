@@ -34,6 +34,7 @@ from syncd.ledger.lease import RENEWS
 from syncd.notify import Systemd
 from syncd.settings.loading import Settings, load
 from syncd.telemetry.http import Endpoints
+from syncd.telemetry.logging import configure
 from syncd.telemetry.metrics import Metrics
 from syncd.wiring import assemble, open_ledger
 
@@ -254,6 +255,7 @@ class Daemon:
             return
         old, self._instance = self._instance, instance
         old.close()
+        configure(format=settings.log.format, level="debug" if self._debug else settings.log.level)
         self._schedule(settings, at=_now())
         self._metrics.reloaded(True, _now())
         _log.info("configuration.reloaded", mailboxes=len(instance.mailboxes))

@@ -152,6 +152,17 @@ def test_sighup_reloads(world: World, daemon: Running, port: int) -> None:
     assert metric(port, "syncd_configuration_reload_successful") == 1
 
 
+def test_sighup_takes_over_what_is_logged(world: World, daemon: Running, port: int) -> None:
+    """The level of the new configuration holds from the reload on."""
+    configure(world, port, log={"level": "warning"})
+    daemon.told_so_far()
+    daemon.signal(signal.SIGHUP)
+    daemon.told("STATUS=configuration reloaded")
+    daemon.told("STATUS=last run")
+    assert daemon.stop() == 0
+    assert daemon.count("run.finished") == 1
+
+
 @pytest.mark.parametrize("broken", ["mappings: [", '{"directory": {}}', "ledger"])
 def test_a_bad_configuration_is_refused_and_the_old_one_stays(
     world: World, daemon: Running, port: int, broken: str
