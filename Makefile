@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint servers bench clean lock
+.PHONY: help demo test test-all lint servers campaign bench clean lock
 
 help:  ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -31,6 +31,9 @@ test: $(STAMP) servers  ## Everything: unit, contract and end-to-end tests with 
 
 test-all: lint test  ## What CI runs
 	tests/other_pythons.sh
+
+campaign: $(STAMP) servers  ## Kill runs at every moment; takes minutes
+	$(BIN)/python -m pytest -m campaign
 
 bench: $(STAMP) servers  ## Measure against raw reads; starts its own servers, prints a table
 	$(BIN)/python -m tests.bench
