@@ -203,7 +203,7 @@ def test_killed_anywhere_on_mariadb_the_next_run_completes(
         url = f"mysql+pymysql://test@127.0.0.1:{mariadb.port}/{ox_database}"
         station = Station(Path(folder), mariadb.engine(ox_database), url)
         build(station)
-        assert killed_everywhere(station, preloaded, every=1) > 300
+        assert killed_everywhere(station, preloaded, every=1) > 200
 
 
 def test_a_strangers_account_made_after_a_kill_is_never_ours(station: Station, preloaded: Preloaded) -> None:
