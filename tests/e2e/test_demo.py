@@ -79,7 +79,7 @@ def test_the_demo_shows_how_a_held_plan_is_released(told: tuple[Path, Done]) -> 
     step = done.out[done.out.index(STEPS[4]) : done.out.index(STEPS[5])]
     assert step.count("delete held") == 4  # alice and carol, in the plan and in the run
     assert "HELD support@mycompany.com" in step
-    [command] = [line.strip() for line in step.splitlines() if line.strip().startswith("syncd approve sha256:")]
+    [command] = {line.strip() for line in step.splitlines() if line.strip().startswith("syncd approve sha256:")}
     assert command.endswith(f"-c {config}")
 
 
