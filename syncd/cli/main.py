@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -76,6 +78,11 @@ def main() -> None:
         say("syncd: interrupted; the next run goes on", "red")
     except BrokenPipeError:
         sys.stderr.close()
+    except OSError as error:  # what reads or writes a system has an error of its own: this is our output
+        _refuse(error, debug=debug)
+        where = f"{error.filename}: " if error.filename else ""
+        say(f"syncd: {where}{error.strerror or error}", "red")
+        say("  can the output be written? --debug shows where it happened")
     except Exception as error:  # noqa: BLE001 - a traceback never reaches a user who did not ask for it
         _refuse(error, debug=debug)
         say(f"syncd: unexpected {type(error).__name__}: {error}", "red")
@@ -84,7 +91,13 @@ def main() -> None:
 
 
 def _write_anything() -> None:
-    """Escape what an output cannot encode: a strange name in a directory shall not hide what a run did."""
+    """Escape what an output cannot encode: a strange name in a directory shall not hide what a run did.
+
+    An output that is closed (`2>&-`) swallows what is written: a run must not fail for it.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
