@@ -32,12 +32,16 @@ def collation_key(address: str) -> str:
     return address.translate(_table()).rstrip(" ")
 
 
-def same_by_casefold(a: str, b: str) -> bool:
-    """Tell whether two addresses differ by nothing but letter case.
+def letters(address: str) -> str:
+    """Give a text that is equal for two addresses that differ by nothing but letter case and blanks at the end.
 
-    Addresses that are equal by `collation_key` and not by this are a conflict: OX cannot keep them apart, people do.
+    How an accent is composed does not count either. Addresses that are equal by `collation_key` and not by this are a
+    conflict: OX cannot keep them apart, people do.
+
+    >>> letters("SUPPORT@example.org ")
+    'support@example.org'
     """
-    return unicodedata.normalize("NFC", a).casefold() == unicodedata.normalize("NFC", b).casefold()
+    return unicodedata.normalize("NFC", address).casefold().rstrip(" ")
 
 
 class _Table(dict[int, str]):

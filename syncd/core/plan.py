@@ -38,6 +38,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from syncd.core.accounts import drifted, repaired, wanted
+from syncd.core.address import letters
 from syncd.core.changes import Adoption, Change, MailboxPlan, Notice, Op
 from syncd.core.desire import Desired, Want
 from syncd.core.model import Claim, Endpoint, Fields, Observed, Users
@@ -67,8 +68,8 @@ def plan(
         primaries: account 0 by (context, user), to report drift of accounts copied from it.
         wait: why removals wait for another complete read (rule 7); None = they do not.
     """
-    casefolded = desired.mailbox.address.casefold().rstrip(" ")
-    return _Comparison(desired, claims, users, primaries or {}, wait, casefolded).run(observed)
+    folded = letters(desired.mailbox.address)
+    return _Comparison(desired, claims, users, primaries or {}, wait, folded).run(observed)
 
 
 def digest(context: int, mailbox: str, changes: Iterable[Change], adopted: Iterable[Adoption]) -> str:
@@ -102,7 +103,7 @@ class _Comparison:
     users: Users
     primaries: Primaries
     wait: str | None
-    casefolded: str
+    folded: str
     unchanged: int = 0
     missing: int = 0
     gone: int = 0
@@ -304,7 +305,7 @@ class _Comparison:
 
     def _same(self, account: Observed) -> bool:
         """Tell whether an address is the mailbox's by letters, not only by the database's collation."""
-        return account.address.casefold().rstrip(" ") == self.casefolded
+        return account.address == self.desired.mailbox.address or letters(account.address) == self.folded
 
     def _in_the_way(self, accounts: list[Observed], others: list[Observed], *, owned: bool) -> tuple[str, int] | None:
         """Say what stands in the place of an account, with its account id; None = nothing."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from syncd.core import dn as names
 
-ADDRESS_LENGTH = LOGIN_LENGTH = NAME_LENGTH = URL_LENGTH = FOLDER_LENGTH = 256
+ADDRESS_LENGTH = LOGIN_LENGTH = NAME_LENGTH = FOLDER_LENGTH = 256
 """Characters that the columns of `user_mail_account` hold: primary_addr, login, name, url, *_fullname."""
 PERSONAL_LENGTH = 64
 MAX_ID = 2**32 - 1
