@@ -55,6 +55,13 @@ def test_weekdays_of_a_cron_line_are_those_of_crontab(tmp_path: Path, weekday: s
     assert {at.weekday() for at in fires(tmp_path, f'{{cron: "30 4 * * {weekday}"}}')} == days
 
 
+@pytest.mark.parametrize("schedule", ["every: 1m", 'cron: "* * * * *"'])
+def test_jitter_spreads_the_runs(tmp_path: Path, schedule: str) -> None:
+    """With jitter not every run begins at the same second of a minute, without it they all do."""
+    assert len({at.second for at in fires(tmp_path, f"{{{schedule}}}")}) <= 2  # an interval counts from now
+    assert len({(at.second, at.microsecond) for at in fires(tmp_path, f"{{{schedule}, jitter: 20s}}")}) > 2
+
+
 def test_a_cron_line_fires_at_its_minute_and_hour(tmp_path: Path) -> None:
     """Minutes and hours are local time."""
     assert {(at.hour, at.minute) for at in fires(tmp_path, '{cron: "15,45 6 * * *"}')} == {(6, 15), (6, 45)}

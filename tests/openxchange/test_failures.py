@@ -138,6 +138,55 @@ def test_another_writer_with_the_same_address(mariadb: MariaDb, world: World, ox
     assert results == ["an account with this address exists already (id 2)"]
 
 
+def test_an_account_that_changes_hands_while_it_is_deleted(mariadb: MariaDb, world: World, ox_database: str) -> None:
+    """Rows are locked before they are judged: an account that gets another address meanwhile stays."""
+    box = mailbox()
+    written = world.create(box, [3, 4])
+    results: list[str | None] = []
+    other = mariadb.connect(ox_database)
+    with other, other.cursor() as cursor:
+        moved = "UPDATE user_mail_account SET primary_addr = 'other@example.org' WHERE cid = 1 AND id = %s AND user = 3"
+        cursor.execute(moved, (written[0].account,))
+        store = SqlStore(replace(world.store.database.options, lock_timeout=5))
+        beside = World(store, world.engine)
+        thread = threading.Thread(target=lambda: results.extend(errors(beside.delete(box, written))))
+        thread.start()
+        waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = %s AND info LIKE '%%FOR UPDATE'"
+        while thread.is_alive():
+            cursor.execute(waiting, (ox_database,))
+            if (cursor.fetchone() or (0,))[0]:
+                break
+        other.commit()
+        thread.join()
+        store.close()
+    assert results == [f"account {written[0].account} is of another mailbox now: other@example.org", None]
+    assert set(world.observed(mailbox("other@example.org"))) == {3}
+    assert world.observed(box) == {}
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_statements_name_secondary_accounts_only(world: World, several: bool) -> None:
+    """Whatever was judged before, every DELETE and UPDATE of mail rows has `secondary = 1 AND id <> 0` in it."""
+    box = mailbox()
+    written = world.create(box, [3, 4] if several else [3])
+    seen: list[str] = []
+
+    @sa.event.listens_for(world.store.database.engine, "before_cursor_execute")
+    def note(_conn: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        seen.append(statement % parameters if parameters else statement)
+
+    new = wanted(box.account)._replace(login="new")
+    assert errors(world.update(box, new, written)) == [None] * len(written)
+    assert errors(world.delete(box, written)) == [None] * len(written)
+    changing = [
+        text for text in seen if text.startswith(("UPDATE user_mail_account ", "DELETE FROM user_mail_account "))
+    ]
+    assert {text.split()[0] for text in changing} == {"UPDATE", "DELETE"}
+    for text in changing:
+        assert "user_mail_account.secondary = 1" in text
+        assert "user_mail_account.id != 0" in text
+
+
 def test_locked_rows(mariadb: MariaDb, world: World, ox_database: str) -> None:
     """A row that stays locked is tried three times, then the error says so; nothing is written."""
     sleeps: list[float] = []
