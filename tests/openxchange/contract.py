@@ -216,19 +216,19 @@ class StoreContract:
         assert world.tables() == before
 
     def test_repeated_ids(self, world: World) -> None:
-        """Where other users have accounts with the same id, only the named ones change or go."""
+        """Where others, or users of the same batch, have accounts with these ids, only the named ones change or go."""
         box, others = mailbox(), mailbox("others@example.org")
         written = world.create(box, [3, 4, 5])
         ids = [one.account for one in written]
-        for user, account in ((6, ids[0]), (7, ids[1])):
+        for user, account in ((6, ids[0]), (7, ids[1]), (4, ids[0])):
             world.add_account(user, account, "others@example.org", secondary=user % 2)
-        kept = [world.observed(others)[user] for user in (6, 7)]
+        kept = [world.observed(others)[user] for user in (4, 6, 7)]
         new = wanted(box.account)._replace(login="new", transport_login="new", transport_auth="none")
         assert errors(world.update(box, new, written)) == [None] * 3
-        assert [world.observed(others)[user] for user in (6, 7)] == kept
+        assert [world.observed(others)[user] for user in (4, 6, 7)] == kept
         assert {found.fields for found in world.observed(box).values()} == {new}
         assert errors(world.delete(box, written)) == [None] * 3
-        assert [world.observed(others)[user] for user in (6, 7)] == kept
+        assert [world.observed(others)[user] for user in (4, 6, 7)] == kept
         assert world.observed(box) == {}
 
     # ------------------------------------------------------------------ atomicity, and one bad account among good ones
