@@ -44,8 +44,8 @@ def retire(
             console = out()
             show(replace(report, orphans=()), console, config=in_shell(config))
             told = f"{count} accounts of {one.address} (context {one.context}) would be deleted. Do it with:"
-            scope = "" if context is None else f" --context {context}"
-            command = f"  syncd retire {one.address}{scope} -c {in_shell(config)} --approve {judgement.digest}"
+            which = in_shell(one.address) + ("" if context is None else f" --context {context}")
+            command = f"  syncd retire {which} -c {in_shell(config)} --approve {judgement.digest}"
             console.print(f"{told}\n{command}", markup=False, highlight=False)
             raise typer.Exit(4 if count else 0)
         if judgement.digest not in {approve, f"sha256:{approve}"}:

@@ -57,11 +57,11 @@ def say(text: str, style: str = "") -> None:
     err().print(text, style=style or None, markup=False, highlight=False)
 
 
-def in_shell(config: Path) -> str:
-    """Give the configuration as a shell takes it, for commands that are printed to be copied."""
+def in_shell(word: Path | str) -> str:
+    """Give a path or an address as a shell takes it, for commands that are printed to be copied."""
     import shlex  # noqa: PLC0415
 
-    return shlex.quote(str(config))
+    return shlex.quote(str(word))
 
 
 def print_json(value: Any) -> None:

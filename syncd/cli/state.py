@@ -21,14 +21,20 @@ def status(config: Config, output: As = Output.TEXT) -> None:
     """Show the last runs, and how each mailbox stands.
 
     In step, failed, held, withheld, waiting, incomplete (a source was not read), orphaned (left the configuration).
+    Who is at work on this ledger, a daemon or a run, comes first.
     """
     with ledger_of(config) as (_, ledger):
         runs = ledger.runs(5)
         mailboxes = ledger.status()
+        holders = {name: ledger.holder(name) for name in ("daemon", "run")}
     if output is Output.JSON:
-        print_json({"runs": [_run(run) for run in runs], "mailboxes": [_mailbox(one) for one in mailboxes]})
+        told = {"runs": [_run(run) for run in runs], "mailboxes": [_mailbox(one) for one in mailboxes]}
+        print_json({**told, "leases": holders})
         return
     console = out()
+    for name, holder in holders.items():
+        if holder is not None:
+            console.print(f"{name} lease: {holder}", markup=False, highlight=False)
     for run in runs:
         numbers = ", ".join(f"{count} {name}" for name, count in run.summary.items() if count)
         console.print(f"{run.started:%F %T} UTC  {run.command:7} {run.result:11} {numbers}", highlight=False)

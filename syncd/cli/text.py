@@ -11,6 +11,7 @@ from rich.text import Text
 
 from syncd.cli.document import by_change
 from syncd.cli.document import change as as_document
+from syncd.cli.options import in_shell
 from syncd.core.changes import Direction, Judgement, Notice, Op, Orphan, Outcome, Report
 from syncd.core.guard import RELEASE
 from syncd.core.verdict import summary
@@ -150,10 +151,10 @@ def _head(judgement: Judgement) -> Text:
 
 def _orphaned(orphan: Orphan, config: str) -> str:
     since = f" since {orphan.since:%F %T} UTC" if orphan.since else ""
+    which = f"{in_shell(orphan.address)} --context {orphan.context} -c {config}"
     return (
         f"{orphan.address} (context {orphan.context}) is not configured{since}: {orphan.claimed} accounts stay. "
-        f"Delete them: syncd retire {orphan.address} --context {orphan.context} -c {config}. "
-        f"Let go of them: syncd release {orphan.address} --context {orphan.context} -c {config}"
+        f"Delete them: syncd retire {which}. Let go of them: syncd release {which}"
     )
 
 

@@ -118,11 +118,6 @@ class Ledger:
         with self._database.reading() as work:
             return record.runs(work, limit)
 
-    def last_success(self) -> datetime | None:
-        """Give when the last run over all mailboxes ended whose result was `ok`."""
-        with self._database.reading() as work:
-            return record.last_success(work)
-
     def status(self) -> tuple[MailboxStatus, ...]:
         """Give all mailboxes that are configured or orphaned, with what the last run that covered them found."""
         with self._database.reading() as work:

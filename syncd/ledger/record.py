@@ -233,13 +233,6 @@ def runs(work: Work, limit: int) -> tuple[Run, ...]:
     )
 
 
-def last_success(work: Work) -> datetime | None:
-    """Give when the last run ended that covered everything and left nothing failed, withheld, unread or held."""
-    rows = work.rows("SELECT MAX(finished) FROM runs WHERE result = 'ok' AND partial = 0")
-    finished: int | None = rows[0][0]
-    return moment(finished)
-
-
 def status(work: Work) -> tuple[MailboxStatus, ...]:
     """Give every mailbox that is configured or has claims, with what the last run that covered it found."""
     found = []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Console
 
 from syncd.cli.text import ALIKE, show
-from syncd.core.changes import Direction, Judgement, MailboxPlan, Notice, Objection
+from syncd.core.changes import Direction, Judgement, MailboxPlan, Notice, Objection, Orphan
 from syncd.core.guard import RELEASE
 from tests.telemetry import reports
 
@@ -55,6 +57,16 @@ def test_the_command_that_releases_stands_alone_on_its_line() -> None:
     )
     text = shown(plan(), objections=(objection,), held=frozenset({Direction.REMOVALS}), held_digest=digest)
     assert f"\n  syncd approve {digest} -c syncd.yaml\n" in text
+
+
+def test_an_address_that_a_shell_would_read_is_quoted() -> None:
+    """The commands for an orphaned mailbox work as they are copied, whatever its address."""
+    orphan = Orphan(context=1, address="o'brien@example.org", claimed=2, since=None)
+    text = io.StringIO()
+    report = replace(reports.report(), orphans=(orphan,))
+    show(report, Console(file=text, width=60), config="syncd.yaml")
+    command = text.getvalue().split("Delete them: ")[1].split(". Let go")[0]
+    assert shlex.split(command) == ["syncd", "retire", orphan.address, "--context", "1", "-c", "syncd.yaml"]
 
 
 def test_accounts_of_others_are_told_of() -> None:

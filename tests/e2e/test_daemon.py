@@ -231,12 +231,16 @@ def test_sigterm_ends_an_idle_daemon_whose_ledger_hangs(world: World, port: int)
 
 
 def test_a_second_daemon_is_refused_and_told_who_is_first(world: World, daemon: Running) -> None:
-    """Two daemons on one ledger are one too many: exit code 1, one line that names the process."""
+    """Two daemons on one ledger are one too many: exit code 1, one line that names the process; so does `status`."""
     second = world.process("run")
     assert second.code == 1
     assert f"syncd run, pid {daemon.process.pid} on " in second.err
     assert second.err.count("pid") == 1
+    holder = f"syncd run, pid {daemon.process.pid} on "
+    assert f"daemon lease: {holder}" in world.syncd("status").out
+    assert world.syncd("status", "--output", "json").document["leases"]["daemon"].startswith(holder)
     assert daemon.stop() == 0
+    assert "lease" not in world.syncd("status").out
 
 
 def test_a_command_beside_a_run_of_the_daemon_takes_its_turn(world: World, daemon: Running) -> None:

@@ -65,16 +65,6 @@ def test_runs_are_remembered_newest_first(ledger: Ledger) -> None:
     assert ledger.runs(limit=1) == (newest,)
 
 
-def test_only_a_whole_and_good_run_is_a_success(ledger: Ledger) -> None:
-    """Held, incomplete and partial runs do not move the last success."""
-    assert ledger.last_success() is None
-    ledger.finish(report(judgement(), run="r1"))
-    ledger.finish(report(judgement(held="sha256:a"), run="r2", hours=1))
-    ledger.finish(report(judgement(complete=False), run="r3", hours=2))
-    ledger.finish(report(judgement(), run="r4", hours=3, partial=True))
-    assert ledger.last_success() == NOON
-
-
 def test_the_status_shows_the_last_run_that_covered_a_mailbox(ledger: Ledger) -> None:
     """A run over one mailbox leaves what is known of the other; reasons and held directions are there."""
     ledger.finish(report(judgement(desired=3, observed=2), judgement(SALES, desired=7), run="r1"))
@@ -144,6 +134,6 @@ def test_reading_writes_nothing(ledger: Ledger) -> None:
     ledger._database.writing = None  # type: ignore[method-assign,assignment]
     ledger.claims(), ledger.windows(NOON), ledger.counts(), ledger.cursors(), ledger.approvals()
     ledger.orphans([]), ledger.unsettled(), ledger.held(), ledger.sightings(), ledger.runs()
-    ledger.last_success(), ledger.status(), ledger.holder("run")
+    ledger.status(), ledger.holder("run")
     ledger.register(BOTH)
     assert set(sent) <= {"BEGIN"}
