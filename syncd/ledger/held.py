@@ -15,7 +15,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from syncd.core.changes import Direction, Judgement, Objection, Op
+from syncd.core.changes import DIRECTION, Direction, Judgement, Objection
 from syncd.core.model import MailboxRef
 from syncd.ledger.claims import number_of
 from syncd.ledger.database import Work
@@ -25,7 +25,6 @@ from syncd.ledger.values import HeldPlan
 SHOWN = 1_000
 """Changes of a held plan that are stored for display; its digest covers all of them."""
 
-_DIRECTIONS = {Op.CREATE: Direction.ADDITIONS, Op.UPDATE: Direction.UPDATES, Op.DELETE: Direction.REMOVALS}
 _QUERY = (
     "SELECT h.digest, m.context, m.address_key, m.address, h.created, h.objections, h.plan, h.state, h.approved_at, "
     "h.approved_by FROM held_plans h JOIN mailboxes m ON m.id = h.mailbox WHERE h.state IN ('held', 'approved')"
@@ -148,7 +147,7 @@ def shown(judgement: Judgement) -> dict[str, object]:
 
 def _held(judgement: Judgement) -> Iterator[dict[str, object]]:
     for change in judgement.plan.changes:
-        if _DIRECTIONS[change.op] in judgement.held:
+        if DIRECTION[change.op] in judgement.held:
             yield {
                 "op": change.op.value,
                 "context": change.context,

@@ -11,18 +11,14 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from syncd.core.changes import Direction, Judgement, Op, Report
+from syncd.core.changes import Judgement, Op, Report
 from syncd.core.model import MailboxRef
+from syncd.core.verdict import result_of, summary
 from syncd.ledger import held
 from syncd.ledger.database import Work, storable
 from syncd.ledger.times import moment, stamp
 from syncd.ledger.values import Cursor, MailboxStatus, Run
 
-_DIRECTIONS = {Op.CREATE: Direction.ADDITIONS, Op.UPDATE: Direction.UPDATES, Op.DELETE: Direction.REMOVALS}
-SUMMARY = (
-    *("create", "update", "delete", "adopted", "unchanged", "held", "withheld", "failed"),  # the contract's
-    *("unresolved", "conflicts", "waiting", "dangling"),
-)
 _CURSOR = "directory of mailbox "
 """The name of a cursor, with the mailbox's number behind it."""
 _RUN = "SELECT run, command, started, finished, result, partial, server, summary, errors FROM runs"
@@ -42,35 +38,16 @@ def _insert(work: Work, run: str, command: str, started: datetime) -> None:
     )
 
 
-def result(report: Report) -> str:
-    """Name a run's result by the order of the exit codes: failed, incomplete, held, ok."""
-    if report.errors or any(outcome.result == "failed" for outcome in report.outcomes):
-        return "failed"
-    if not report.complete or any(judgement.plan.withheld for judgement in report.judgements):
-        return "incomplete"
-    return "held" if any(judgement.held_digest is not None for judgement in report.judgements) else "ok"
-
-
-def summary(report: Report) -> dict[str, int]:
-    """Count by the names of the JSON output; of a run that applied, creates, updates and deletes that were applied."""
-    counts: Counter[str] = Counter(dict.fromkeys(SUMMARY, 0))
-    for outcome in report.outcomes:
-        counts["failed" if outcome.result == "failed" else outcome.change.op.value] += 1
-    for judgement in report.judgements:
-        plan = judgement.plan
-        for change in plan.changes:
-            if _DIRECTIONS[change.op] in judgement.held:
-                counts["held"] += 1
-            elif not report.applied:
-                counts[change.op.value] += 1
-        counts["held" if Direction.ADDITIONS in judgement.held else "adopted"] += len(plan.adopted)
-        counts["unchanged"] += plan.unchanged
-        counts["withheld"] += len(plan.withheld)
-        counts["unresolved"] += len(plan.unresolved)
-        counts["conflicts"] += len(plan.conflicts)
-        counts["waiting"] += len(plan.waiting)
-        counts["dangling"] += len(plan.dangling)
-    return dict(counts)
+def _summary(report: Report) -> dict[str, int]:
+    """Count by the names of the JSON output, and what stands open beside."""
+    plans = [judgement.plan for judgement in report.judgements]
+    return {
+        **summary(report),
+        "unresolved": sum(len(plan.unresolved) for plan in plans),
+        "conflicts": sum(len(plan.conflicts) for plan in plans),
+        "waiting": sum(len(plan.waiting) for plan in plans),
+        "dangling": sum(len(plan.dangling) for plan in plans),
+    }
 
 
 def finish(
@@ -89,10 +66,10 @@ def finish(
         "UPDATE runs SET finished = ?, result = ?, partial = ?, server = ?, summary = ?, errors = ? WHERE run = ?",
         (
             stamp(report.finished),
-            result(report),
+            result_of(report).value,
             int(report.partial),
             report.server,
-            json.dumps(summary(report)),
+            json.dumps(_summary(report)),
             json.dumps(report.errors),
             report.run,
         ),
@@ -115,7 +92,7 @@ def finish(
     seen = {
         (kind, numbers[ref], storable(s)) for (kind, ref), found in sightings.items() if ref in numbers for s in found
     }
-    _see(work, {sighting for sighting in seen if sighting[1] in mailboxes}, mailboxes, now)
+    _see(work, {sighting for sighting in seen if sighting[1] in mailboxes}, mailboxes, stamp(report.started))
 
 
 def _used(report: Report) -> frozenset[MailboxRef]:

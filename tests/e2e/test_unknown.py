@@ -187,7 +187,7 @@ def test_a_member_whose_entry_is_hidden_keeps_the_account(world: World) -> None:
 
 
 def test_a_dangling_member_keeps_its_claim_and_freezes_nobody_else(world: World) -> None:
-    """A listed entry that is gone is reported and keeps its account; bob, who left the group, loses his."""
+    """A listed entry that is gone is reported with its age and keeps its account; bob, who left, loses his."""
     two_mailboxes(world)
     world.ldap.delete(world.dn("carol"))
     world.group("support", "alice", "carol")
@@ -197,6 +197,12 @@ def test_a_dangling_member_keeps_its_claim_and_freezes_nobody_else(world: World)
         (SUPPORT, world.dn("carol")), (SALES, world.dn("carol")),
     }  # fmt: skip
     assert {one["user"] for one in done.document["withheld"]} == {5}
+    since = {one["since"] for one in done.document["dangling"]}
+    assert None not in since
+    later = world.sync(code=5).document["dangling"]
+    assert {one["since"][:19] for one in later} == {one[:19] for one in since}  # its age is that of the first run
+    text = f"{world.dn('carol')}: listed, but there is no such entry, since {min(since)[:10]}"
+    assert text in world.syncd("plan").out
     world.group("support", "alice")
     world.group("sales", "alice", "bob")
     assert world.sync().summary == {"delete": 2, "unchanged": 3}

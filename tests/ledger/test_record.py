@@ -7,8 +7,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from syncd.core.changes import Adoption, Direction, Judgement, Notice, Op, Outcome, Report
-from syncd.ledger import record
+from syncd.core.changes import Adoption, Notice, Op, Outcome, Report
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import Cursor
 from tests.ledger.making import BOTH, NOON, SALES, SUPPORT, change, judgement, report
@@ -29,25 +28,29 @@ FAILED = (Outcome(change=change(Op.CREATE, 4), result="failed", error="no"),)
         (report(judgement(), errors=("context 7 refused",)), "failed"),
     ],
 )
-def test_the_result_follows_the_exit_codes(made: Report, expected: str) -> None:
+def test_the_result_follows_the_exit_codes(ledger: Ledger, made: Report, expected: str) -> None:
     """Failed before incomplete and withheld, those before held; unresolved, conflict and waiting alone are ok."""
-    assert record.result(made) == expected
+    ledger.finish(made)
+    assert ledger.runs()[0].result == expected
 
 
-def test_the_summary_counts_what_was_done() -> None:
-    """Applied, failed and held changes are counted apart; held adoptions are held."""
+def test_the_summary_counts_what_was_done(ledger: Ledger) -> None:
+    """Applied, failed and held changes are counted apart, and beside the contract's counts what stands open."""
     adopted = (Adoption(9, "x", 9, "id", "dn", (), None),)
     some = judgement(
-        held="sha256:a", changes=(change(Op.DELETE, 3), change(Op.CREATE, 4)), adopted=adopted, unchanged=5
+        held="sha256:a",
+        changes=(change(Op.DELETE, 3), change(Op.CREATE, 4)),
+        adopted=adopted,
+        unchanged=5,
+        conflicts=(NOTICE,),
+        dangling=("uid=x",),
     )
     outcomes = (Outcome(change=change(Op.CREATE, 4), result="applied"), *FAILED)
-    summary = record.summary(report(some, outcomes=outcomes))
+    ledger.finish(report(some, outcomes=outcomes))
+    summary = ledger.runs()[0].summary
     assert {name: n for name, n in summary.items() if n} == {
-        "create": 1, "failed": 1, "held": 1, "adopted": 1, "unchanged": 5,
+        "create": 1, "failed": 1, "held": 1, "adopted": 1, "unchanged": 5, "conflicts": 1, "dangling": 1,
     }  # fmt: skip
-    both = Judgement(plan=some.plan, held=frozenset({Direction.REMOVALS, Direction.ADDITIONS}), held_digest="sha256:a")
-    assert record.summary(report(both))["held"] == 3
-    assert record.summary(report(some, applied=False))["create"] == 1
     contract = ["create", "update", "delete", "adopted", "unchanged", "held", "withheld", "failed"]
     assert list(summary)[:8] == contract
 
@@ -112,10 +115,12 @@ def test_sightings_keep_their_first_time(ledger: Ledger) -> None:
     ledger.finish(report(*both, run="r1"), sightings=seen)
     later = {("dangling", SUPPORT): {"uid=b", "uid=c"}, ("withheld", SUPPORT): {"3"}, ("dangling", SALES): {"uid=z"}}
     ledger.finish(report(judgement(), run="r2", hours=1), sightings=later)
+    first = NOON - timedelta(seconds=5)  # when the run began: so says its report too
+    second = first + timedelta(hours=1)
     assert ledger.sightings() == {
-        ("dangling", SUPPORT): {"uid=b": NOON, "uid=c": NOON + timedelta(hours=1)},
-        ("withheld", SUPPORT): {"3": NOON + timedelta(hours=1)},
-        ("dangling", SALES): {"uid=a": NOON},
+        ("dangling", SUPPORT): {"uid=b": first, "uid=c": second},
+        ("withheld", SUPPORT): {"3": second},
+        ("dangling", SALES): {"uid=a": first},
     }
     ledger.finish(report(judgement(), run="r3", hours=2))
     assert set(ledger.sightings()) == {("dangling", SALES)}
