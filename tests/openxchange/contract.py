@@ -227,6 +227,9 @@ class StoreContract:
         assert errors(world.update(box, new, written)) == [None] * 3
         assert [world.observed(others)[user] for user in (4, 6, 7)] == kept
         assert {found.fields for found in world.observed(box).values()} == {new}
+        only_a_property = new._replace(transport_auth="custom")
+        assert errors(world.update(box, only_a_property, written)) == [None] * 3
+        assert [world.observed(others)[user] for user in (4, 6, 7)] == kept
         assert errors(world.delete(box, written)) == [None] * 3
         assert [world.observed(others)[user] for user in (4, 6, 7)] == kept
         assert world.observed(box) == {}
