@@ -15,6 +15,8 @@ from syncd.cli import checking, leaving, playground, runs, state
 from syncd.cli.options import say
 from syncd.errors import ConfigurationError, SyncdError
 
+_INTERRUPTED = 130
+"""What Typer makes of Ctrl-C."""
 app = typer.Typer(
     name="syncd",
     help="Keep Open-Xchange secondary mail accounts in step with the groups of a directory.",
@@ -74,20 +76,27 @@ def main() -> None:
         say(f"syncd: {error.message}", "red")
         if error.hint:
             say(f"  {error.hint}")
-    except KeyboardInterrupt:
+    except SystemExit as end:
+        if end.code != _INTERRUPTED:
+            raise
         say("syncd: interrupted; the next run goes on", "red")
     except BrokenPipeError:
         sys.stderr.close()
-    except OSError as error:  # what reads or writes a system has an error of its own: this is our output
+    except Exception as error:  # noqa: BLE001 - a traceback never reaches a user who did not ask for it
         _refuse(error, debug=debug)
+        _tell(error)
+    sys.exit(1)
+
+
+def _tell(error: Exception) -> None:
+    """Tell of an error that no other part has made its own."""
+    if isinstance(error, OSError):  # reading and writing systems has errors of its own: this is our output
         where = f"{error.filename}: " if error.filename else ""
         say(f"syncd: {where}{error.strerror or error}", "red")
         say("  can the output be written? --debug shows where it happened")
-    except Exception as error:  # noqa: BLE001 - a traceback never reaches a user who did not ask for it
-        _refuse(error, debug=debug)
+    else:
         say(f"syncd: unexpected {type(error).__name__}: {error}", "red")
         say("  this is a defect of syncd; --debug shows where")
-    sys.exit(1)
 
 
 def _write_anything() -> None:

@@ -168,11 +168,15 @@ def test_existing_leave_still_repairs_ours() -> None:
     assert story(planned(IN, [observed(4, 20, fields=WRONG)], HELD, existing="leave")) == {"changes": [("update", 20)]}
 
 
-@pytest.mark.parametrize("address", [OTHER_CASE, ADDRESS + "  "])
+@pytest.mark.parametrize(("configured", "address"), [
+    (ADDRESS, OTHER_CASE), (ADDRESS, ADDRESS + "  "), (OTHER_CASE, ADDRESS),
+])  # fmt: skip
 @pytest.mark.parametrize("owned", [HELD, None])
-def test_letter_case_and_trailing_blanks_are_the_same_address(address: str, owned: Claim | None) -> None:
+def test_letter_case_and_trailing_blanks_are_the_same_address(
+    configured: str, address: str, owned: Claim | None
+) -> None:
     """What differs by letter case or trailing blanks only is the mailbox's address."""
-    plan = planned(IN, [observed(4, 20, address=address)], owned)
+    plan = planned(IN, [observed(4, 20, address=address)], owned, address=configured)
     assert story(plan) == ({} if owned else {"adopted": [20]})
 
 
