@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
+from syncd import run as reconciling
 from syncd import wiring
 from syncd.cli import leaving
 from syncd.core.changes import Report
 from syncd.errors import StoreRefused
+from syncd.ledger.lease import Lease
 from syncd.openxchange import playground
 from syncd.run import Reconciler
 from syncd.settings.loading import load
@@ -250,3 +253,19 @@ def test_two_accounts_of_one_user_are_deleted_and_noted_apart(station: Station, 
     journal = station.journal()
     assert (journal[SUPPORT, 3, "delete", "applied"], journal[SUPPORT, 3, "delete", "failed"]) == (1, 1)
     assert (3 in station.claims()[1, SUPPORT]) == (refused == "claimed")
+
+
+def test_a_run_keeps_its_lease_while_it_reads(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lease that a run holds is the one that is renewed beside it."""
+    kept: list[object] = []
+
+    def watched(lease: Lease) -> AbstractContextManager[None]:
+        kept.append(lease)
+        return renewing(lease)
+
+    renewing = reconciling._kept
+    monkeypatch.setattr(reconciling, "_kept", watched)
+    station.configure(mapping(SUPPORT, "a"))
+    directory(station, a=[3])
+    run(station)
+    assert len(kept) == 1
