@@ -107,10 +107,11 @@ def test_check_lists_everything_that_it_verified(world: World) -> None:
     assert [*found] == [
         "configuration", "connection", "tls", "bind", "base", f"group cn=support,{world.ldap.groups}",
         "OX database", "OX database TLS", "OX tables", "OX schema update", "OX named lock", "OX rights",
-        "OX context 1", "ledger",
+        "OX context 1", "logins of members in context 1", "ledger",
     ]  # fmt: skip
     assert "2 members" in done.out
     assert "7 users" in done.out
+    assert "2 of 2 are users" in done.out
     assert "TLSv1.3, verified" in done.out
     assert world.users() == {}
 
@@ -138,6 +139,13 @@ def test_check_finds_what_is_broken_in_the_directory(world: World) -> None:
     world.remove_group("support")
     found = broken(world)
     assert (found["base"], found[source]) == ("ok", "FAIL")
+
+
+def test_check_finds_a_login_attribute_that_names_nobody(world: World) -> None:
+    """The members' logins are looked up as a run does: an attribute that holds something else fails."""
+    world.group("support", "alice", "bob")
+    found = broken(world, directory={"users": {"login": "entryUUID"}})
+    assert [what for what, verdict in found.items() if verdict == "FAIL"] == ["logins of members in context 1"]
 
 
 def test_check_looks_at_every_server(world: World) -> None:
