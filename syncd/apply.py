@@ -24,7 +24,7 @@ from datetime import datetime
 import structlog
 
 from syncd.core.accounts import wanted
-from syncd.core.changes import Change, Judgement, Op, Outcome
+from syncd.core.changes import Change, Direction, Judgement, Op, Outcome
 from syncd.core.model import Fields, Mailbox, MailboxRef
 from syncd.core.verdict import released
 from syncd.errors import StoreError, StoreRefused
@@ -99,8 +99,8 @@ class Writer:
             return  # the database may be the wrong one: believe nothing that it says about our claims
         now = self.clock()
         if plan.recovered:
-            self.ledger.recover(self.run, now, ref, plan.recovered)
-        if plan.adopted and "additions" not in judgement.held:
+            self.ledger.recover(now, ref, plan.recovered)
+        if plan.adopted and Direction.ADDITIONS not in judgement.held:
             self.ledger.adopt(self.run, now, ref, plan.adopted)
             for adoption in plan.adopted:
                 _log.info("account.adopted", mailbox=plan.mailbox.address, context=ref.context, user=adoption.user)

@@ -311,7 +311,7 @@ class Reconciler:
             report,
             counts=counted(report.judgements, facts),
             cursors=advanced(report.judgements, facts),
-            sightings=sightings(report.judgements),
+            sightings=report.since,
         )
 
     @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from syncd.core.changes import Adoption, Change, Judgement, Notice, Outcome, Report
+from syncd.core.changes import Adoption, Change, Direction, Judgement, Notice, Outcome, Report
 from syncd.core.verdict import is_held, result_of, summary
 
 
@@ -128,7 +128,7 @@ def _adopted(judgement: Judgement, one: Adoption) -> dict[str, Any]:
         "account": one.account,
         "member": one.dn,
         "path": list(one.path),
-        "result": "held" if "additions" in judgement.held else "adopted",
+        "result": "held" if Direction.ADDITIONS in judgement.held else "adopted",
     }
 
 

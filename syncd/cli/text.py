@@ -18,6 +18,8 @@ from syncd.core.verdict import summary
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 SIGNS = {Op.CREATE: ("+", "green"), Op.UPDATE: ("~", "yellow"), Op.DELETE: ("-", "red")}
+DONE = {"create": "created", "update": "updated", "delete": "deleted"}
+PLANNED = {"create": "to create", "update": "to update", "delete": "to delete", "adopted": "to adopt"}
 SHOWN = 50
 """Lines per mailbox and kind; `--output json` has all."""
 ALIKE = 5
@@ -160,16 +162,8 @@ def _orphaned(orphan: Orphan, config: str) -> str:
 
 def _summary(report: Report) -> Text:
     counts = summary(report)
-    words = {"create": "created", "update": "updated", "delete": "deleted"} if report.applied else {}
-    parts = [
-        f"{count} {words.get(name, name if name != 'create' else 'to create')}"
-        for name, count in counts.items()
-        if count
-    ]
-    if not report.applied:
-        future = {" update": " to update", " delete": " to delete", " adopted": " to adopt"}
-        for word, later in future.items():
-            parts = [part.replace(word, later) for part in parts]
+    words = DONE if report.applied else PLANNED
+    parts = [f"{count} {words.get(name, name)}" for name, count in counts.items() if count]
     busy = any(count for name, count in counts.items() if name != "unchanged")
     return Text(", ".join(parts) if busy else f"in step: {counts['unchanged']} unchanged", style="bold")
 

@@ -174,7 +174,7 @@ class Ledger:
             with self._database.writing() as work:
                 claims.adopt(work, run, at, ref, adoptions)
 
-    def recover(self, run: str, at: datetime, ref: MailboxRef, recovered: Sequence[Claim]) -> None:  # noqa: ARG002
+    def recover(self, at: datetime, ref: MailboxRef, recovered: Sequence[Claim]) -> None:
         """Hold pending claims whose accounts were found, and settle their journal rows as applied."""
         if recovered:
             with self._database.writing() as work:

@@ -51,7 +51,7 @@ def test_a_pending_claim_is_recovered(ledger: Ledger) -> None:
     ledger.intend("r", "b", NOON, intents(Op.CREATE, [3, 4]))
     pending = ledger.claims()[SUPPORT]
     assert [claim.held for claim in pending.values()] == [False, False]
-    ledger.recover("r2", NOON, SUPPORT, [pending[3]._replace(held=True)])
+    ledger.recover(NOON, SUPPORT, [pending[3]._replace(held=True)])
     assert {user: claim.held for user, claim in ledger.claims()[SUPPORT].items()} == {3: True, 4: False}
     assert [row.user for row in ledger.unsettled()] == [4]
 

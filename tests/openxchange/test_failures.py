@@ -9,6 +9,7 @@ from dataclasses import replace
 import pymysql
 import pytest
 import sqlalchemy as sa
+from pymysql.cursors import Cursor
 
 from syncd.core.accounts import wanted
 from syncd.core.model import Endpoint, Secret
@@ -112,6 +113,15 @@ def test_read_only_server(mariadb: MariaDb, world: World, limited: tuple[SqlStor
             cursor.execute("SET GLOBAL read_only = 0")
 
 
+def until_locked(cursor: Cursor, database: str, thread: threading.Thread) -> None:
+    """Return when the thread's connection waits for a row that we have locked, or when it has ended."""
+    waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = %s AND info LIKE '%%FOR UPDATE'"
+    while thread.is_alive():
+        cursor.execute(waiting, (database,))
+        if (cursor.fetchone() or (0,))[0]:
+            return
+
+
 def test_another_writer_with_the_same_address(mariadb: MariaDb, world: World, ox_database: str) -> None:
     """A writer who holds the counter's row finishes first, and then our account is a duplicate, not a second row."""
     box = mailbox()
@@ -127,11 +137,7 @@ def test_another_writer_with_the_same_address(mariadb: MariaDb, world: World, ox
         store = SqlStore(replace(world.store.database.options, lock_timeout=5))
         thread = threading.Thread(target=lambda: results.extend(errors(store.create(1, creations(box, [3], first)))))
         thread.start()
-        waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = %s AND info LIKE '%%FOR UPDATE'"
-        while thread.is_alive():
-            cursor.execute(waiting, (ox_database,))
-            if (cursor.fetchone() or (0,))[0]:
-                break
+        until_locked(cursor, ox_database, thread)
         other.commit()
         thread.join()
         store.close()
@@ -151,11 +157,7 @@ def test_an_account_that_changes_hands_while_it_is_deleted(mariadb: MariaDb, wor
         beside = World(store, world.engine)
         thread = threading.Thread(target=lambda: results.extend(errors(beside.delete(box, written))))
         thread.start()
-        waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = %s AND info LIKE '%%FOR UPDATE'"
-        while thread.is_alive():
-            cursor.execute(waiting, (ox_database,))
-            if (cursor.fetchone() or (0,))[0]:
-                break
+        until_locked(cursor, ox_database, thread)
         other.commit()
         thread.join()
         store.close()
