@@ -9,8 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from syncd.core import continuity
-from syncd.core.changes import Direction, Judgement
-from syncd.core.model import Claim, DirectoryRead, MailboxRef, Observation
+from syncd.core.address import collation_key
+from syncd.core.changes import Direction, Judgement, Orphan
+from syncd.core.model import Claim, Mailbox, MailboxRef, Observation, Source
+from syncd.core.reads import Cause, DirectoryRead, SourceRead
+from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import Cursor
 
 Claims = Mapping[MailboxRef, Mapping[int, Claim]]
@@ -18,20 +21,67 @@ Counts = Mapping[tuple[MailboxRef, str], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Census:
+    """Which mailboxes there are."""
+
+    configured: tuple[Mailbox, ...]
+    """All: what is claimed and not among them is orphaned, unless not everything is known."""
+    found: tuple[Mailbox, ...] = ()
+    """Those of them that a pattern stands for."""
+    problems: tuple[str, ...] = ()
+    """What patterns could not make a mailbox of."""
+    undiscovered: tuple[str, ...] = ()
+    """Why a search is not complete."""
+    causes: tuple[Cause, ...] = ()
+    """The same, for counting."""
+    unclear: frozenset[str] = frozenset()
+    """Keys of addresses that were found and have a problem: they did not leave the configuration."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether all mailboxes are known, so that one that is not among them has left."""
+        return not self.undiscovered and not self.unclear
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """The three sets, gathered, and what the ledger remembers beside them."""
 
+    mailboxes: tuple[Mailbox, ...]
+    """Those to reconcile."""
+    census: Census
     read: DirectoryRead
+    reads: Mapping[Source, SourceRead]
+    """Of every source of the mailboxes, whoever was asked for it."""
     observation: Observation
     claims: Claims
     counts: Counts
     cursors: Mapping[MailboxRef, Cursor]
 
-    def wait_reason(self, ref: MailboxRef) -> str | None:
+    def wait_reason(self, mailbox: Mailbox) -> str | None:
         """Say why the removals of a mailbox wait for another complete read of its members; None = they do not."""
-        cursor = self.cursors.get(ref)
+        cursor = self.cursors.get(mailbox.ref)
         last = (cursor.server, cursor.counter) if cursor else None
-        return continuity.wait_reason(last, self.read.server, self.read.counter)
+        return continuity.wait_reason(last, *self.answered(mailbox))
+
+    def answered(self, mailbox: Mailbox) -> tuple[str, str | None]:
+        """Give the servers that the members of a mailbox were read from, and their change counters, as one text each.
+
+        The server is empty where none was asked, or one of them did not answer.
+        """
+        names = sorted({source.directory for source in mailbox.sources if source.from_directory})
+        answers = [self.read.answered.get(name) for name in names]
+        known = [answer for answer in answers if answer is not None]
+        if not known or len(known) < len(answers):
+            return "", None
+        if len(known) == 1:
+            return known[0]
+        counters = [
+            continuity.qualified(answer.counter, name)
+            for name, answer in zip(names, known, strict=True)
+            if answer.counter is not None
+        ]
+        return " ".join(answer.server for answer in known), " ".join(counters) or None
 
 
 def counted(judgements: Sequence[Judgement], facts: Facts) -> dict[tuple[MailboxRef, str], int]:
@@ -46,7 +96,7 @@ def counted(judgements: Sequence[Judgement], facts: Facts) -> dict[tuple[Mailbox
         held = {Direction.REMOVALS, Direction.ADDITIONS} & judgement.held
         unfinished = held or judgement.plan.waiting or judgement.plan.withheld
         for source in (*mailbox.sources, *mailbox.exclude):
-            read = facts.read.reads[source]
+            read = facts.reads[source]
             if read.complete and not (unfinished and source in judgement.plan.emptied):
                 found[mailbox.ref, str(source)] = len(read.members)
     return found
@@ -54,11 +104,10 @@ def counted(judgements: Sequence[Judgement], facts: Facts) -> dict[tuple[Mailbox
 
 def advanced(judgements: Sequence[Judgement], facts: Facts) -> dict[MailboxRef, Cursor]:
     """Remember the server for the mailboxes whose members were all read; for others that of the last read stands."""
-    read = facts.read
     return {
-        mailbox.ref: Cursor(read.server, read.counter, facts.wait_reason(mailbox.ref) is None)
+        mailbox.ref: Cursor(*facts.answered(mailbox), facts.wait_reason(mailbox) is None)
         for mailbox in (judgement.plan.mailbox for judgement in judgements)
-        if mailbox.sources and all(read.reads[source].complete for source in mailbox.sources)
+        if mailbox.sources and all(facts.reads[source].complete for source in mailbox.sources)
     }
 
 
@@ -72,3 +121,17 @@ def sightings(judgements: Sequence[Judgement]) -> dict[tuple[str, MailboxRef], f
         found["unresolved", ref] = frozenset(notice.member for notice in plan.unresolved)
         found["held", ref] = frozenset((judgement.held_digest,)) if judgement.held_digest else frozenset()
     return found
+
+
+def register(ledger: Ledger, census: Census) -> None:
+    """Make all mailboxes known to the ledger; those that left are orphaned, unless not everything is known."""
+    known = [(mailbox.ref, mailbox.address) for mailbox in census.configured]
+    ledger.register(known, whole=census.whole)
+
+
+def orphans(ledger: Ledger, census: Census) -> tuple[Orphan, ...]:
+    """Give the claimed mailboxes that left; where not everything is known, those that had left before."""
+    found = ledger.orphans([mailbox.ref for mailbox in census.configured])
+    if census.whole:
+        return found
+    return tuple(one for one in found if one.since is not None and collation_key(one.address) not in census.unclear)

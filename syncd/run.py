@@ -13,24 +13,26 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent import futures
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 import structlog
 
 from syncd.apply import Progress, Writer
 from syncd.core import continuity
-from syncd.core.changes import Judgement, MailboxPlan, Orphan, Outcome, Report
+from syncd.core.changes import Judgement, MailboxPlan, Outcome, Report
 from syncd.core.desire import Desired, desire
 from syncd.core.guard import judge
-from syncd.core.model import DirectoryRead, Mailbox, MailboxRef, Observed, Source, Users
+from syncd.core.model import Asked, By, Mailbox, MailboxRef, Observed, Users
+from syncd.core.patterns import Pattern, told_once
 from syncd.core.plan import plan
 from syncd.core.verdict import result_of, summary
-from syncd.directory.directory import Directory
+from syncd.directory.directories import Directories
 from syncd.errors import LedgerError, StoreError, StoreRefused
-from syncd.facts import Facts, advanced, counted, sightings
+from syncd.facts import Census, Facts, advanced, counted, orphans, register, sightings
+from syncd.gather import Gatherer
 from syncd.ledger.lease import Lease
 from syncd.ledger.ledger import Ledger
 from syncd.openxchange.base import AccountStore
@@ -64,10 +66,12 @@ class Reconciler:
     """Compare and reconcile the mailboxes of one configuration."""
 
     mailboxes: Sequence[Mailbox]
-    """The mailboxes to reconcile."""
+    """The mailboxes to reconcile that stand in the configuration by themselves."""
     configured: Sequence[Mailbox]
-    """All that are configured: what is claimed and not among them is orphaned."""
-    directory: Directory
+    """All of these that are configured."""
+    patterns: Sequence[Pattern] = ()
+    """What stands for mailboxes that each run finds out."""
+    directory: Directories
     store: AccountStore
     ledger: Ledger
     removals_per_run: int = 500
@@ -80,15 +84,15 @@ class Reconciler:
         """Compute what a run would do; write nothing, neither to Open-Xchange nor to the ledger.
 
         Args:
-            only: the mailboxes asked for; empty = all.
+            only: the mailboxes asked for, context 0 for any context; empty = all.
 
         Raises:
             StoreError, LedgerError: a system could not be read. The directory never raises: what it could not read is
                 in the report as incomplete.
         """
-        started, mailboxes = self._begin(only)
-        facts = self._gather(mailboxes)
-        judgements = self._judge(mailboxes, facts, self.ledger.approvals())
+        started = self._begin()
+        facts = self._gatherer().gather(only)
+        judgements = self._judge(facts, self.ledger.approvals())
         return self._report(started, judgements, facts, partial=bool(only))
 
     @_paused_collector()
@@ -106,7 +110,7 @@ class Reconciler:
         """Plan, guard, apply and record.
 
         Args:
-            only: the mailboxes asked for; empty = all.
+            only: the mailboxes asked for, context 0 for any context; empty = all.
             command: what the ledger notes as the reason of the run.
             approve: digests approved for this run only, beside those in the ledger.
             wait: seconds to wait for a run in progress.
@@ -131,13 +135,13 @@ class Reconciler:
                 beat()
                 progress(done, everything)
 
-            started, mailboxes = self._begin(only)
-            self.ledger.register([(mailbox.ref, mailbox.address) for mailbox in self.configured])
-            facts = self._gather(mailboxes, beat)
+            started = self._begin()
+            facts = self._gatherer().gather(only, beat)
+            register(self.ledger, facts.census)
             lease.renew()
-            facts = self._settle(mailboxes, facts)
+            facts = self._settle(facts)
             approvals = _merged(self.ledger.approvals(), approve or {})
-            judgements = self._judge(mailboxes, facts, approvals)
+            judgements = self._judge(facts, approvals)
             writer = Writer(store=self.store, ledger=self.ledger, run=run, clock=self.clock, progress=told, stop=stop)
             with self._phase("apply"):
                 outcomes = writer.apply(judgements)
@@ -159,50 +163,46 @@ class Reconciler:
 
     # ------------------------------------------------------------------ gather
 
-    def _begin(self, only: Collection[MailboxRef]) -> tuple[datetime, list[Mailbox]]:
+    def _begin(self) -> datetime:
         self._phases.clear()
-        return self.clock(), [mailbox for mailbox in self.mailboxes if not only or mailbox.ref in only]
+        return self.clock()
 
-    def _gather(self, mailboxes: Sequence[Mailbox], beat: Callable[[], None] = lambda: None) -> Facts:
-        """Read the directory in one thread, and what is owned and stored in this one."""
-        sources = list(dict.fromkeys(s for mailbox in mailboxes for s in (*mailbox.sources, *mailbox.exclude)))
-        with futures.ThreadPoolExecutor(1, thread_name_prefix="directory") as pool:
-            reading = pool.submit(self._read, sources, beat)
-            with self._phase("ledger"):
-                claims = self.ledger.claims()
-                counts, cursors = self.ledger.counts(), self.ledger.cursors()
-            with self._phase("observe"):
-                seals = {
-                    (ref.context, user, claim.account): claim.seal
-                    for ref, owned in claims.items()
-                    for user, claim in owned.items()
-                    if claim.seal is not None
-                }
-                observation = self.store.observe(mailboxes, seals)
-            beat()
-            read = reading.result()
-        return Facts(read=read, observation=observation, claims=claims, counts=counts, cursors=cursors)
+    def census(self) -> Census:
+        """Find out which mailboxes there are; see `Gatherer.census`."""
+        return self._gatherer().census()
 
-    def _read(self, sources: Sequence[Source], beat: Callable[[], None]) -> DirectoryRead:
-        if not sources:
-            return DirectoryRead(server="", counter=None, reads={})
-        with self._phase("directory"):
-            return self.directory.read(sources, progress=lambda _entries: beat())
+    def _gatherer(self) -> Gatherer:
+        return Gatherer(
+            mailboxes=self.mailboxes,
+            configured=self.configured,
+            patterns=self.patterns,
+            directory=self.directory,
+            store=self.store,
+            ledger=self.ledger,
+            phase=self._phase,
+        )
 
     def _users(self, context: int, mailboxes: Sequence[Mailbox], facts: Facts) -> Users:
         """Look up every login that a member of these mailboxes has, in one question."""
         sources = {source for mailbox in mailboxes for source in (*mailbox.sources, *mailbox.exclude)}
-        logins = {
-            login
-            for source in sources
-            for member in facts.read.reads[source].members.values()
-            for login in member.logins
-        }
-        return self.store.users(context, logins, ())
+        values: dict[By, set[str]] = defaultdict(set)
+        for source in sources:
+            read = facts.reads[source]
+            for member in chain(read.members.values(), read.disabled.values()):
+                for rule, names in zip(member.rules, member.names, strict=True):
+                    values[rule.by].update(names)
+        asked = Asked(
+            logins=values["login"],
+            mails=values["mail"],
+            aliases=values["alias"],
+            imap_logins=values["imap_login"],
+            ids=frozenset(int(value) for value in values["id"] if value.isascii() and value.isdecimal()),
+        )
+        return self.store.users(context, asked)
 
-    def _settle(self, mailboxes: Sequence[Mailbox], facts: Facts) -> Facts:
+    def _settle(self, facts: Facts) -> Facts:
         """Find out what became of the changes of runs that died; give the facts with the claims as they are then."""
-        asked = {mailbox.ref for mailbox in mailboxes}
+        asked = {mailbox.ref for mailbox in facts.mailboxes}
         open_entries = self.ledger.unsettled()
         if not open_entries:
             return facts
@@ -221,9 +221,8 @@ class Reconciler:
 
     # ------------------------------------------------------------------ decide
 
-    def _judge(
-        self, mailboxes: Sequence[Mailbox], facts: Facts, approvals: Mapping[MailboxRef, frozenset[str]]
-    ) -> tuple[Judgement, ...]:
+    def _judge(self, facts: Facts, approvals: Mapping[MailboxRef, frozenset[str]]) -> tuple[Judgement, ...]:
+        mailboxes = facts.mailboxes
         plans: dict[MailboxRef, MailboxPlan] = {}
         by_context: dict[int, list[Mailbox]] = defaultdict(list)
         for mailbox in mailboxes:
@@ -234,7 +233,7 @@ class Reconciler:
                 users = self._users(context, members, facts)
             existing += users.exists
             with self._phase("plan"):
-                desired = [desire(mailbox, facts.read.reads, users, facts.counts) for mailbox in members]
+                desired = [desire(mailbox, facts.reads, users, facts.counts) for mailbox in members]
             with self._phase("users"):
                 users = self._with_leavers(users, desired, facts)
             with self._phase("plan"):
@@ -242,7 +241,7 @@ class Reconciler:
                     ref = one.mailbox.ref
                     stored = facts.observation.accounts.get(ref, ())
                     owned = facts.claims.get(ref, {})
-                    primaries, wait = facts.observation.primaries, facts.wait_reason(ref)
+                    primaries, wait = facts.observation.primaries, facts.wait_reason(one.mailbox)
                     plans[ref] = plan(one, stored, owned, users, primaries, wait=wait)
         if plans and not existing and any(facts.claims.values()):
             raise StoreRefused(
@@ -250,6 +249,7 @@ class Reconciler:
                 hint="is openxchange.database.url the right one? Nothing was changed and no claim was given up",
             )
         with self._phase("plan"):
+            plans = told_once(plans)
             windows = self.ledger.windows(self.clock() - WINDOW)
             return judge([plans[mailbox.ref] for mailbox in mailboxes], windows, approvals, self.removals_per_run)
 
@@ -263,7 +263,7 @@ class Reconciler:
                 asked |= {account.user for account in facts.observation.accounts.get(ref, ())} - one.accounts.keys()
         if not asked:
             return users
-        found = self.store.users(users.context, (), asked)
+        found = self.store.users(users.context, Asked(ids=asked))
         return replace(users, ids=found.ids, logins={**found.logins, **users.logins})
 
     # ------------------------------------------------------------------ record
@@ -280,7 +280,7 @@ class Reconciler:
         errors: tuple[str, ...] = (),
         applied: bool = False,
     ) -> Report:
-        orphans: tuple[Orphan, ...] = self.ledger.orphans([mailbox.ref for mailbox in self.configured])
+        census = facts.census
         return Report(
             run=run or uuid.uuid4().hex,
             started=started,
@@ -288,7 +288,10 @@ class Reconciler:
             judgements=judgements,
             outcomes=outcomes,
             applied=applied,
-            orphans=orphans,
+            orphans=orphans(self.ledger, census),
+            problems=census.problems,
+            undiscovered=census.undiscovered,
+            causes=census.causes,
             errors=errors,
             server=facts.read.server,
             phases=dict(self._phases),

@@ -8,9 +8,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from syncd.core.address import collation_key
-from syncd.core.model import Account, Endpoint, Limits, Mailbox, Share
+from syncd.core.model import Account, Endpoint, Limits, Mailbox, Rule, Share
+from syncd.core.template import attribute
 from syncd.directory.connection import Options
-from syncd.directory.directory import Directory
+from syncd.directory.directories import Directories
 from syncd.errors import SyncdError
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import LedgerOptions
@@ -32,7 +33,8 @@ class Instance:
 
     settings: Settings
     mailboxes: tuple[Mailbox, ...]
-    directory: Directory
+    """Those that stand in the configuration by themselves."""
+    directory: Directories
     store: AccountStore
     ledger: Ledger
     reconciler: Reconciler
@@ -78,7 +80,7 @@ def assemble(settings: Settings, ledger: Ledger) -> Instance:
         ConfigurationError: a secret cannot be read.
     """
     mailboxes = settings.mailboxes()
-    directory = Directory(directory_options(settings))
+    directory = Directories({"": directory_options(settings)})
     store = open_store(store_options(settings))
     return Instance(
         settings=settings,
@@ -111,7 +113,7 @@ def directory_options(settings: Settings) -> Options:
         connect_timeout=section.timeout.connect,
         receive_timeout=section.timeout.receive,
         page_size=section.page_size,
-        login_attributes=section.users.login,
+        rules=(Rule("login", tuple(attribute(name) for name in section.users.login)),),
     )
 
 

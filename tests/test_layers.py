@@ -24,7 +24,8 @@ MAY_IMPORT = {
     **dict.fromkeys(SIBLINGS, BELOW_ALL),
     "apply": SIBLINGS | BELOW_ALL,
     "facts": {"ledger"} | BELOW_ALL,
-    "run": SIBLINGS | BELOW_ALL | {"apply", "facts"},
+    "gather": SIBLINGS | BELOW_ALL | {"facts"},
+    "run": SIBLINGS | BELOW_ALL | {"apply", "facts", "gather"},
     "wiring": SIBLINGS | BELOW_ALL | {"apply", "run"},
     "daemon": SIBLINGS | BELOW_ALL | {"apply", "run", "wiring", "notify"},
     "cli": SIBLINGS | BELOW_ALL | {"apply", "run", "wiring", "notify", "daemon", "__init__"},
@@ -62,8 +63,8 @@ EXCEPTIONS = {
 
 PURE = frozenset(
     {
-        "__future__", "bisect", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools", "hashlib",
-        "itertools", "json", "math", "operator", "re", "types", "typing", "unicodedata",
+        "__future__", "bisect", "collections", "contextlib", "dataclasses", "datetime", "enum", "fnmatch", "functools",
+        "hashlib", "itertools", "json", "math", "operator", "re", "types", "typing", "unicodedata",
     }
 )  # fmt: skip
 """Standard modules without input, output, time or chance: all that `core` may import."""

@@ -64,6 +64,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
 def _resolved(settings: Settings, mailboxes: Sequence[Mailbox]) -> Iterator[Finding]:
     """Look the members' logins up as a run does, context by context; silent where a system does not answer."""
     from syncd.core.finding import Finding  # noqa: PLC0415
+    from syncd.core.model import Asked  # noqa: PLC0415
     from syncd.directory.directory import Directory  # noqa: PLC0415
     from syncd.errors import StoreError  # noqa: PLC0415
     from syncd.openxchange.sql import open_store  # noqa: PLC0415
@@ -73,13 +74,15 @@ def _resolved(settings: Settings, mailboxes: Sequence[Mailbox]) -> Iterator[Find
     reads = Directory(directory_options(settings)).read([s for mailbox in mailboxes for s in mailbox.sources]).reads
     for mailbox in mailboxes:
         members = (member for source in mailbox.sources for member in reads[source].members.values())
-        wanted.setdefault(mailbox.context, set()).update(login for member in members for login in member.logins)
+        wanted.setdefault(mailbox.context, set()).update(
+            name for member in members for names in member.names for name in names
+        )
     store = open_store(store_options(settings))
     try:
         for context, logins in sorted(wanted.items()):
             if not logins:
                 continue  # no member could be read, or no group has one
-            known = store.users(context, logins, ()).by_login
+            known = store.users(context, Asked(logins=logins)).by_login
             found = len(logins & known.keys())
             yield Finding(
                 ok=found > 0,

@@ -106,7 +106,7 @@ def _shown(settings: Settings, ledger: Ledger, digest: str, who: str, now: datet
     try:
         for judgement in instance.reconciler.plan().judgements:
             if judgement.held_digest is not None and digest in {judgement.held_digest, judgement.digest}:
-                ledger.register([(mailbox.ref, mailbox.address) for mailbox in instance.mailboxes])
+                ledger.register([(judgement.plan.mailbox.ref, judgement.plan.mailbox.address)], whole=False)
                 ledger.hold(judgement.plan.mailbox.ref, judgement.held_digest, judgement.objections, {}, now)
                 return ledger.approve(judgement.held_digest, who, now)
     finally:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from syncd.core.model import Claim, Fields, Mailbox, MailboxRef, Source
+from syncd.core.reads import Cause, Proof
 
 # --------------------------------------------------------------------------- the plan
 
@@ -117,6 +118,10 @@ class MailboxPlan:
     """Why it is not complete."""
     notes: tuple[str, ...] = ()
     """What is worth telling of the reads and makes nothing incomplete."""
+    causes: tuple[Cause, ...] = ()
+    """Why it is not complete, for counting: one for each source and cause."""
+    proofs: Mapping[str, Proof] = field(default_factory=dict)
+    """What each source's read consists of, by name of the source."""
     desired: int = 0
     observed: int = 0
     claimed: int = 0
@@ -209,6 +214,12 @@ class Report:
     """Seconds by phase: directory, users, observe, ledger, plan, apply, record."""
     partial: bool = False
     """Whether only some of the configured mailboxes were asked for."""
+    problems: tuple[str, ...] = ()
+    """Errors of data outside of any mailbox, as lines for people: a discovered entry without an address, ..."""
+    undiscovered: tuple[str, ...] = ()
+    """Why a discovery is not complete, so that not all mailboxes are known; empty when all were read to the end."""
+    causes: tuple[Cause, ...] = ()
+    """The same, for counting."""
     since: Mapping[tuple[str, MailboxRef], Mapping[str, datetime]] = field(default_factory=dict)
     """("withheld" | "dangling" | "unresolved" | "held", mailbox) → what stands open, and since when."""
 
@@ -218,5 +229,5 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether every mailbox's sources were read to the end."""
-        return all(judgement.plan.complete for judgement in self.judgements)
+        """Whether every mailbox's sources, and what says which mailboxes there are, were read to the end."""
+        return not self.undiscovered and all(judgement.plan.complete for judgement in self.judgements)

@@ -29,6 +29,12 @@ def wait_reason(last: tuple[str, str | None] | None, server: str, counter: str |
     return None
 
 
+def qualified(counter: str, directory: str) -> str:
+    """Write the counter of one of several directories so that its replicas are told apart from those of another."""
+    stamps = (parts for value in counter.split() if len(parts := value.split("#")) == 4)
+    return " ".join(f"{time}#{count}#{directory}/{replica}#{mod}" for time, count, replica, mod in stamps)
+
+
 def _went_back(before: str, now: str) -> bool:
     """Compare contextCSN values (`time#count#replica#mod`, RFC draft-chu-ldap-csn) replica by replica."""
     old, new = _by_replica(before), _by_replica(now)

@@ -7,14 +7,16 @@ identified is kept apart, since it protects the account that it may stand for. L
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from syncd.core.address import collation_key
 from syncd.core.changes import Notice
 from syncd.core.dn import InvalidDN, normalise, parse
 from syncd.core.identity import identify
-from syncd.core.model import Claim, Mailbox, MailboxRef, Member, Source, SourceRead, Users
+from syncd.core.model import Claim, Mailbox, MailboxRef, Source, Users
+from syncd.core.reads import Cause, Member, Proof, SourceRead
 
 
 class Want(NamedTuple):
@@ -40,6 +42,8 @@ class Desired:
     """Normalised DNs of the unresolved members."""
     excluded: frozenset[str]
     """Stable ids and normalised DNs of excluded members."""
+    disabled: frozenset[str]
+    """Stable ids and normalised DNs of members read as disabled or expired, where that takes the mailbox away."""
     excluded_users: frozenset[int]
     """Users that an exclusion names."""
     dangling: Mapping[str, str]
@@ -53,6 +57,10 @@ class Desired:
     """What is worth telling of the reads and makes nothing incomplete."""
     emptied: tuple[Source, ...]
     """Sources (of either kind) that had members at the last complete read and now have none."""
+    causes: tuple[Cause, ...] = ()
+    """Why sources are not complete, for counting; one for each source and cause."""
+    proofs: Mapping[str, Proof] = field(default_factory=dict)
+    """By name of the source."""
 
     def member_is_there(self, claim: Claim) -> str | None:
         """Say why the member behind a claim counts as present although it names no user now; None = it is not there."""
@@ -74,12 +82,23 @@ class Desired:
         user = identify(found, self.users)
         return None if isinstance(user, str) else user
 
-    def is_excluded(self, claim: Claim) -> bool:
-        """Tell whether the member behind a claim was read as excluded."""
-        if not self.excluded:
-            return False
+    def taken_out(self, claim: Claim) -> str | None:
+        """Say that the member behind a claim was read as excluded, or as disabled; None = neither."""
         names = self.excluded
-        return claim.user in self.excluded_users or claim.member in names or _key(claim.dn) in names
+        if names and (claim.user in self.excluded_users or claim.member in names or _key(claim.dn) in names):
+            return "excluded"
+        names = self.disabled
+        if names and (claim.member in names or (claim.member not in self.members and _key(claim.dn) in names)):
+            return "disabled in the directory"
+        return None
+
+    def replaced(self, claim: Claim, member: Member) -> bool:
+        """Tell whether a user's member is another entry than at the last run, which is not there any more.
+
+        The same DN or login with a new stable id is a new person as far as the directory knows.
+        """
+        known = _has_stable_id(claim.member) and _has_stable_id(member.id)
+        return known and claim.member != member.id and claim.member not in self.members
 
 
 def desire(
@@ -99,19 +118,29 @@ def desire(
     included = [reads[source] for source in mailbox.sources]
     excluded = [reads[source] for source in mailbox.exclude]
     members = _united(included)
-    out = frozenset(part for read in excluded for member in read.members.values() for part in (member.id, member.key))
+    out = frozenset(
+        part for read in excluded for known in (read.members, read.disabled) for m in known.values() for part in m[:3:2]
+    )  # stable id and normalised DN of each
     accounts: dict[int, Want] = {}
     unresolved: dict[str, Notice] = {}
     present: set[str] = set()
+    doubles: list[str] = []
+    choices = mailbox.choices
     for member in members.values():
         if out and (member.id in out or member.key in out):
             continue
-        user = identify(member, users)
+        chosen = mailbox.context if choices is None else _chosen(member, choices)
+        user = identify(member, users) if chosen == mailbox.context else chosen
         if isinstance(user, str):
-            unresolved[member.id] = Notice(None, " ".join(member.logins), member.dn, "", user)
+            unresolved[member.id] = Notice(None, _shown(member), member.dn, "", user)
             present.add(member.key)
             continue
-        if user not in accounts or _nearer(member, accounts[user].member):
+        if chosen != mailbox.context:
+            continue  # a member all the same, but of another context
+        known = accounts.get(user)
+        if known is not None:
+            doubles.append(f"{known.member.dn} and {member.dn} are both user {user} ({known.login})")
+        if known is None or _nearer(member, known.member):
             accounts[user] = Want(_login(member, user, users), member)
     excluded_users = _users_of(excluded, users)
     for user in excluded_users & accounts.keys():
@@ -128,13 +157,20 @@ def desire(
         unresolved=unresolved,
         present=frozenset(present),
         excluded=out,
+        disabled=frozenset(
+            part for read in included for member in read.disabled.values() for part in (member.id, member.key)
+        ),
         excluded_users=excluded_users,
         dangling=dangling,
         listed=frozenset(name.casefold() for key in dangling for name in _first_values(key)),
         includes_complete=users.exists and all(read.complete for read in included),
         excludes_complete=users.exists and all(read.complete for read in excluded),
         reasons=tuple(reasons),
-        notes=tuple(dict.fromkeys((*_notes([*included, *excluded]), *_excluding_nobody(excluded)))),
+        notes=tuple(
+            dict.fromkeys((*_notes([*included, *excluded]), *_excluding_nobody(excluded), *few(doubles, "entries")))
+        ),
+        causes=tuple(sorted(cause for read in (*included, *excluded) for cause in read.causes)),
+        proofs={str(read.source): read.proof for read in (*included, *excluded)},
         emptied=tuple(
             read.source
             for read in (*included, *excluded)
@@ -161,16 +197,52 @@ def _nearer(member: Member, known: Member) -> bool:
     return (len(member.path), member.id) < (len(known.path), known.id)
 
 
+def _chosen(member: Member, choices: Mapping[str, int]) -> int | str:
+    """Give the context that a member chooses, or the reason why it is not known."""
+    if not member.contexts:
+        return "what names its context is missing in the directory entry, or may not be read"
+    found = {choices.get(collation_key(name)) for name in member.contexts}
+    context = found.pop() if len(found) == 1 else None
+    if context is not None:
+        return context
+    named = " and ".join(map(repr, member.contexts))
+    return f"it names several contexts: {named}" if found else f"there is no context {named}"
+
+
 def _login(member: Member, user: int, users: Users) -> str:
     """Give the login by which a member names its user."""
-    if len(member.logins) == 1:  # nearly always
-        return member.logins[0]
-    return next(login for login in member.logins if users.by_login.get(login) == user)
+    if len(member.names) == 1 and len(member.names[0]) == 1 and member.rules[0].by == "login":  # nearly always
+        return member.names[0][0]
+    named = (
+        login
+        for rule, logins in zip(member.rules, member.names, strict=True)
+        if rule.by == "login"
+        for login in logins
+        if users.by_login.get(login) == user
+    )
+    return users.logins.get(user) or next(named, str(user))
+
+
+def _shown(member: Member) -> str:
+    """Give what a member would have been known by, for messages."""
+    return " ".join(dict.fromkeys(value for values in member.names for value in values))
+
+
+def _has_stable_id(member: str) -> bool:
+    return bool(member) and not member.startswith(("dn:", "ox:", "login:"))
+
+
+def few(texts: Sequence[str], what: str, most: int = 3) -> Iterator[str]:
+    """Give the texts themselves while they are few, else the first and how many more there are."""
+    yield from texts[:most]
+    if len(texts) > most:
+        yield f"… and {len(texts) - most} more such {what}"
 
 
 def _users_of(excluded: list[SourceRead], users: Users) -> frozenset[int]:
     """Give the users whom an exclusion names, maybe by another entry than the one that included them."""
-    named = (identify(member, users) for read in excluded for member in read.members.values())
+    known = (members for read in excluded for members in (read.members, read.disabled))
+    named = (identify(member, users) for members in known for member in members.values())
     return frozenset(user for user in named if isinstance(user, int))
 
 

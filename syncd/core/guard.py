@@ -24,8 +24,8 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from syncd.core.changes import DIRECTION, Direction, Judgement, MailboxPlan, Objection, Op
+from syncd.core.digest import digest
 from syncd.core.model import MailboxRef, Share, Window
-from syncd.core.plan import digest
 
 REMOVALS, ADDITIONS, UPDATES = Direction.REMOVALS, Direction.ADDITIONS, Direction.UPDATES
 EVERYTHING = frozenset(Direction)

@@ -1,47 +1,86 @@
 """Which OX user a member is: exactly one, or a reason why not.
 
-| logins of the member          | OX users they name | outcome                                                       |
-|-------------------------------|--------------------|---------------------------------------------------------------|
-| none                          | -                  | unresolved: the identity attribute is missing or hidden       |
-| one or more                   | one                | that user                                                     |
-| several                       | two or more        | unresolved: ambiguous                                         |
-| one or more                   | none, a guest      | unresolved: a guest                                           |
-| one or more                   | none, other case   | unresolved, with the login that exists                        |
-| one or more                   | none               | unresolved: no such user                                      |
+The rules of a member are tried in order (`core.model.Rule`):
+
+| values that the rule gives | OX users they name    | outcome                                                       |
+|----------------------------|-----------------------|---------------------------------------------------------------|
+| any                        | one                   | that user                                                     |
+| several                    | two or more           | unresolved: ambiguous; no later rule is tried                 |
+| one, an address            | two or more           | the same: unresolved, ambiguous                               |
+| any                        | none, or guests       | the next rule; after the last one:                            |
+| none by any rule           | -                     | unresolved: the attributes are missing or hidden              |
+| some                       | none, a guest         | unresolved: a guest                                           |
+| some                       | none, other case      | unresolved, with the login that exists                        |
+| some                       | none                  | unresolved: no such user                                      |
 
 The stable id of a member never takes part: it protects an account from removal, it does not choose the user.
 """
 
 from __future__ import annotations
 
-from syncd.core.model import Member, Users
+from syncd.core.model import By, Rule, Users
+from syncd.core.reads import Member
+
+_WORDS: dict[By, str] = {
+    "login": "user",
+    "mail": "user with the address",
+    "alias": "user with the alias",
+    "imap_login": "user with the IMAP login",
+    "id": "user number",
+}
 
 
 def identify(member: Member, users: Users) -> int | str:
     """Give the id of the member's OX user, or the reason why there is none."""
-    by_login = users.by_login
-    logins = member.logins
-    if len(logins) == 1:  # nearly always
-        user = by_login.get(logins[0])
-        return user if user is not None else _absent(logins, users)
-    found = {by_login[login] for login in logins if login in by_login}
-    if len(found) == 1:
-        return found.pop()
-    if found:
-        names = " and ".join(f"{login} (user {by_login[login]})" for login in logins if login in by_login)
-        return f"ambiguous: its logins name several users of Open-Xchange: {names}"
-    return _absent(logins, users)
+    names = member.names
+    if len(names) == 1 and len(names[0]) == 1 and member.rules[0].by == "login":  # nearly always
+        user = users.by_login.get(names[0][0])
+        return user if user is not None else _absent(member, users)
+    found = matched(member, users)
+    return found[0] if isinstance(found, tuple) else found
 
 
-def _absent(logins: tuple[str, ...], users: Users) -> str:
-    if not logins:
-        return "the login attribute is missing in the directory entry, or may not be read"
-    named = " or ".join(repr(login) for login in logins)
-    if any(login in users.guests for login in logins):
+def matched(member: Member, users: Users) -> tuple[int, Rule, str] | str:
+    """Give the user with the rule and the value that named it, or the reason why there is none."""
+    for rule, values in zip(member.rules, member.names, strict=True):
+        named = {value: named_by(rule.by, value, users) for value in values}
+        found = dict.fromkeys(user for several in named.values() for user in several)
+        if len(found) == 1:
+            user = next(iter(found))
+            return user, rule, next(value for value, several in named.items() if user in several)
+        if found:
+            pairs = (f"{value} (user {user})" for value, several in named.items() for user in several)
+            what = "logins name" if rule.by == "login" else f"values by {rule.by} name"
+            return f"ambiguous: its {what} several users of Open-Xchange: {' and '.join(pairs)}"
+    return _absent(member, users)
+
+
+def named_by(by: By, value: str, users: Users) -> tuple[int, ...]:
+    """Give the users, guests left out, that a value names."""
+    if by == "login":
+        user = users.by_login.get(value)
+        return () if user is None else (user,)
+    return users.found.get(by, {}).get(value, ())
+
+
+def _absent(member: Member, users: Users) -> str:
+    asked = [(rule.by, value) for rule, values in zip(member.rules, member.names, strict=True) for value in values]
+    if not asked:
+        if len(member.rules) == 1 and member.rules[0].by == "login":
+            return "the login attribute is missing in the directory entry, or may not be read"
+        wanted = ", ".join(sorted({name for rule in member.rules for one in rule.templates for name in one.attributes}))
+        return f"its entry has none of {wanted}, or they may not be read"
+    guests = [value for _, value in asked if value in users.guests]
+    if guests:
+        named = " or ".join(dict.fromkeys(repr(value) for _, value in asked))
         return f"{named} is a guest in context {users.context}"
-    for login in logins:
-        if others := users.other_case.get(login):
+    where = f"context {users.context}"
+    for by, value in asked:
+        if by == "login" and (others := users.other_case.get(value)):
             existing = " and ".join(repr(other) for other in others)
-            where = f"context {users.context}"
-            return f"no user {login!r} in {where}; {existing} differs in letter case, which Open-Xchange tells apart"
-    return f"no user {named} in context {users.context}"
+            return f"no user {value!r} in {where}; {existing} differs in letter case, which Open-Xchange tells apart"
+    kinds: dict[str, dict[str, None]] = {}
+    for by, value in asked:
+        kinds.setdefault(_WORDS[by], {})[repr(value)] = None
+    nobody = ", no ".join(f"{kind} {' or '.join(values)}" for kind, values in kinds.items())
+    return f"no {nobody} in {where}"

@@ -7,9 +7,11 @@ keyword-only dataclass. What is planned and what becomes of it is in `changes`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+
+from syncd.core.template import Template
 
 # --------------------------------------------------------------------------- configuration, as the core sees it
 
@@ -39,18 +41,49 @@ class Secret:
         return hash(self._text)
 
 
+By = Literal["login", "mail", "alias", "imap_login", "id"]
+"""Where an OX user is looked for: `login2user.uid`, `user.mail`, `user_alias.alias`, `user.imapLogin`, `user.id`."""
+
+
+class Rule(NamedTuple):
+    """One way from a directory entry to an OX user."""
+
+    by: By
+    templates: tuple[Template, ...]
+    """All their values are looked for, and must not name two users."""
+
+    def __str__(self) -> str:
+        """Show it as the configuration has it: `login: {uid}`."""
+        return f"{self.by}: {' or '.join(map(str, self.templates))}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where members come from: an LDAP group by DN, or an LDAP filter."""
+    """Where members come from: the directory (a group by DN, a filter, an attribute of the users) or Open-Xchange."""
 
-    kind: Literal["group", "filter"]
+    kind: Literal["group", "filter", "attribute", "ox_group", "users"]
     value: str
-    """The DN of the group, or the filter text."""
+    """The DN of the group; the filter; `attribute=value`; id or name of the OX group; the logins for people to read."""
+    directory: str = ""
+    """Name of the directory, where there are several."""
+    rules: tuple[Rule, ...] = ()
+    """How its members become users; empty = as the directory usually has it."""
+    chooser: Template | None = None
+    """What in a member's entry names its context (id, name or login mapping); None = members do not choose."""
     nested: int = 32
     """How many levels of groups in groups are followed; 0 = none."""
     base: str | None = None
-    """Search base of a filter; None = the directory's base."""
+    """Search base of a filter or attribute; None = the directory's base."""
     scope: Literal["base", "one", "sub"] = "sub"
+    logins: tuple[str, ...] = ()
+    """Of kind `users`: the logins."""
+    context: int | None = None
+    """Of kind `ox_group`: the context whose group it is."""
+
+    @property
+    def from_directory(self) -> bool:
+        """Whether the directory is asked for it, and not Open-Xchange or nobody."""
+        return self.kind not in {"ox_group", "users"}
 
     def __str__(self) -> str:
         """Name the source as messages do: `group cn=support,…` or `filter (…)`, with where it searches if that is said.
@@ -58,7 +91,8 @@ class Source:
         Two sources of a mailbox never have the same name: their members are counted by it.
         """
         where = f" under {self.base}" if self.base is not None else ""
-        return f"{self.kind} {self.value}{where}" + ("" if self.scope == "sub" else f", scope {self.scope}")
+        there = f" in {self.directory}" if self.directory else ""
+        return f"{self.kind} {self.value}{where}{there}" + ("" if self.scope == "sub" else f", scope {self.scope}")
 
 
 class Endpoint(NamedTuple):
@@ -129,6 +163,12 @@ class Mailbox:
     existing: Literal["adopt", "leave"] = "adopt"
     extra: Literal["leave", "remove"] = "leave"
     limits: Limits = Limits()
+    choices: Mapping[str, int] | None = None
+    """Where members choose their context: all contexts by name, as in `Contexts.names`; None = they do not."""
+    pattern: str = ""
+    """Where the pattern stands that it was made from (file:line); empty = it stands in the configuration by itself."""
+    everywhere: bool = False
+    """Whether it is one of many contexts in which a member may, but need not, have a user."""
 
     @property
     def ref(self) -> MailboxRef:
@@ -143,77 +183,60 @@ class MailboxRef(NamedTuple):
     key: str
 
 
-# --------------------------------------------------------------------------- what the directory says
-
-
-class Member(NamedTuple):
-    """A directory entry that a source yields."""
-
-    id: str
-    """Stable id (entryUUID, lower case text); `dn:` + normalised DN where the server gives none."""
-    dn: str
-    key: str
-    """Normalised DN (`core.dn.normalise`)."""
-    logins: tuple[str, ...]
-    """Values of the identity attribute; empty where the attribute is absent or hidden."""
-    path: tuple[str, ...]
-    """DNs (or the filter) from the source to the group that lists the member; shared by all members of a group."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceRead:
-    """What one source yielded, and whether that is known to be everything."""
-
-    source: Source
-    members: Mapping[str, Member]
-    """By stable id. Entries of a group that are groups themselves are expanded, not listed."""
-    complete: bool
-    reasons: tuple[str, ...] = ()
-    """Why it is not complete; empty when it is. Each names the server and the DN."""
-    dangling: Mapping[str, str] = field(default_factory=dict)
-    """Member values whose entry was not found: normalised DN (or `memberuid=VALUE`) → value as written."""
-    notes: tuple[str, ...] = ()
-    """Things worth telling that make nothing incomplete: a cycle, the depth limit reached in an exclusion, ..."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DirectoryRead:
-    """Everything one run read from the directory."""
-
-    server: str
-    """URL of the server that answered; empty when none did."""
-    counter: str | None
-    """The server's change counter (contextCSN values, sorted, blank-separated); None where it has none."""
-    reads: Mapping[Source, SourceRead]
-    operations: int = 0
-    """How many LDAP operations it took."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether every source was read to the end."""
-        return all(read.complete for read in self.reads.values())
-
-
 # --------------------------------------------------------------------------- what Open-Xchange says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Users:
-    """OX users of one context, looked up by login and by id."""
+    """OX users of one context, looked up by what members have: logins, addresses, ids."""
 
     context: int
     exists: bool
     """Whether the context has any user at all."""
     by_login: Mapping[str, int]
     """Exact login (login2user.uid, case-sensitive) → user id, guests left out."""
+    found: Mapping[By, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
+    """For every kind of question but login: asked text → user ids, guests left out; without an entry where nobody.
+
+    Addresses are compared by the database's collation and by letters (both must agree), ids as decimal numbers.
+    """
     other_case: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Asked login without exact match → logins that differ by letter case only."""
     guests: frozenset[str] = frozenset()
-    """Asked logins that belong to guests."""
+    """Asked texts of any kind that belong to guests."""
     ids: frozenset[int] = frozenset()
     """Of the ids that were asked for: those that exist."""
     logins: Mapping[int, str] = field(default_factory=dict)
-    """Login by user id, as far as known."""
+    """Login by user id, as far as known: of all asked ids, and of all that were found by another way than login."""
+
+
+class Contexts(NamedTuple):
+    """The contexts that there are."""
+
+    ids: frozenset[int]
+    """Those of the databases in use."""
+    names: Mapping[str, int]
+    """`core.address.collation_key` of id (as text), name or login mapping → context id (`login2context`)."""
+
+
+class GroupRead(NamedTuple):
+    """An OX group."""
+
+    users: tuple[int, ...]
+    """Ids of its members, guests left out, sorted."""
+    problem: str = ""
+    """Why it could not be read: no such group, or several of that name; empty = it was read whole."""
+
+
+class Asked(NamedTuple):
+    """What is asked of the users of one context."""
+
+    logins: Collection[str] = ()
+    mails: Collection[str] = ()
+    aliases: Collection[str] = ()
+    imap_logins: Collection[str] = ()
+    ids: Collection[int] = ()
+    """User ids; those that exist are in `Users.ids`, those that are no guests in `Users.found["id"]` too."""
 
 
 class Fields(NamedTuple):

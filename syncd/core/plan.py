@@ -24,23 +24,21 @@ For a user who **should not** have it:
 | secondary account, unclaimed         | none or ended    | `extra: leave`: nothing; `remove`: delete, or withheld     |
 | secondary account, unclaimed         | kept             | `extra: leave`: nothing; `remove`: withheld                |
 
-A removal has a positive reason when the member was read as excluded, or when every including source was read to the end
-and the member is not there. A member who is there without being identified, or listed without an entry, withholds it.
-A claim whose user is gone from Open-Xchange ends quietly, unless so many are that it looks like another database (the
-guard's `vanished`); if an account was left behind there, it is withheld.
+A removal has a positive reason when the member was read as excluded or disabled, or when every including source was
+read to the end and the member is not there. A member who is there without being identified, or listed without an entry,
+withholds it. A claim whose user is gone from Open-Xchange ends quietly, unless so many are that it looks like another
+database (the guard's `vanished`); if an account was left behind there, it is withheld.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from syncd.core.accounts import drifted, repaired, wanted
 from syncd.core.address import letters
 from syncd.core.changes import Adoption, Change, MailboxPlan, Notice, Op
-from syncd.core.desire import Desired, Want
+from syncd.core.desire import Desired, Want, few
 from syncd.core.model import Claim, Endpoint, Fields, Observed, Users
 
 EXCLUSION_UNKNOWN = "an excluding source was not read completely"
@@ -72,28 +70,6 @@ def plan(
     return _Comparison(desired, claims, users, primaries or {}, wait, folded).run(observed)
 
 
-def digest(context: int, mailbox: str, changes: Iterable[Change], adopted: Iterable[Adoption]) -> str:
-    """Give the SHA-256 of the canonical, sorted changes of one mailbox, without passwords, as `sha256:…`."""
-    start = _canonical([context, mailbox])[:-1]
-    fields: dict[tuple[Fields | None, Fields | None], str] = {}  # few kinds of change, made for thousands of users
-    lines = []
-    for change in changes:
-        kind = (change.old, change.new)
-        text = fields.get(kind) or fields.setdefault(kind, _canonical(_new_fields(change)))
-        lines.append(f'{start},{change.user},"{change.op}",{text}]')
-    lines += [f'{start},{adoption.user},"adopt",{{}}]' for adoption in adopted]
-    lines = lines or [f"{start}]"]  # plans without any change have to be told apart too: one may be held and approved
-    return "sha256:" + hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
-
-
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
-def _new_fields(change: Change) -> dict[str, object]:
-    return {name: new for name, (_, new) in change.changed().items() if name != "password"}
-
-
 @dataclass(slots=True)
 class _Comparison:
     """The state of one comparison; its methods are the rows of the table above."""
@@ -118,6 +94,7 @@ class _Comparison:
     forgotten: list[int] = field(default_factory=list)
     recovered: list[Claim] = field(default_factory=list)
     refreshed: list[Claim] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
 
     def run(self, observed: Iterable[Observed]) -> MailboxPlan:
         mailbox = self.desired.mailbox
@@ -214,6 +191,11 @@ class _Comparison:
     def _refresh(self, want: Want, claim: Claim, account: Observed) -> None:
         """Note the member's present id, DN and login, and a newly verified password, where they differ."""
         member = want.member
+        if self.desired.replaced(claim, member):
+            text = (
+                f"{member.dn} is a new entry ({member.id}, before {claim.member}) for user {claim.user} ({want.login})"
+            )
+            self.replaced.append(text)
         if claim.member != member.id or claim.dn != member.dn or claim.login != want.login or account.seal is not None:
             seal = account.seal if account.seal is not None else claim.seal
             self.refreshed.append(
@@ -258,17 +240,17 @@ class _Comparison:
     def _removal_reason(self, claim: Claim) -> tuple[bool, str]:
         """Tell whether the removal of a claimed account has a positive reason, and the reason for or against it."""
         desired = self.desired
-        if desired.is_excluded(claim):
-            return True, "excluded"
+        if (out := desired.taken_out(claim)) is not None:
+            return True, out
         if (there := desired.member_is_there(claim)) is not None:
             return False, there
         if not desired.includes_complete:
             return False, INCLUSION_UNKNOWN
         if not desired.mailbox.sources:
             return True, "its mailbox is retired"
-        if (user := desired.user_of(claim.member)) is not None and user != claim.user:
-            return True, f"the member is user {user} now"
-        return True, "no longer a member"
+        user = desired.user_of(claim.member)
+        moved = user is not None and user != claim.user
+        return True, f"the member is user {user} now" if moved else "no longer a member"
 
     def _extras(self, stored: Mapping[int, Observed], several: Mapping[int, list[Observed]]) -> None:
         """Plan the removal of unclaimed secondary accounts of users who should not have the mailbox."""
@@ -366,7 +348,9 @@ class _Comparison:
             mailbox=desired.mailbox,
             complete=desired.includes_complete and desired.excludes_complete,
             reasons=desired.reasons,
-            notes=desired.notes,
+            notes=(*desired.notes, *few(self.replaced, "new entries")),
+            causes=desired.causes,
+            proofs=desired.proofs,
             desired=len(desired.accounts),
             observed=count,
             claimed=sum(claim.held for claim in self.claims.values()),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from syncd.core.finding import Finding
-from syncd.core.model import Source, SourceRead
+from syncd.core.model import Source
+from syncd.core.reads import SourceRead
 from syncd.directory.connection import Options, parse_url, tls_version
 from syncd.directory.expand import expand
 from syncd.directory.opening import open_searcher
@@ -92,7 +93,7 @@ def _check_source(read: SourceRead, options: Options) -> Iterator[Finding]:
         yield Finding(False, what, reason, f"incomplete ({found} so far): nobody is removed because of it")
     for note in read.notes:
         yield Finding(True, what, note)
-    without = sum(1 for member in read.members.values() if not member.logins)
+    without = sum(1 for member in read.members.values() if not any(member.names))
     if without:
         names = ", ".join(options.login_attributes)
         yield Finding(

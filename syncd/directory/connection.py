@@ -12,13 +12,13 @@ import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ldap3 import NONE, Server
 from ldap3.core.exceptions import LDAPException
 
-from syncd.core.model import Secret
+from syncd.core.model import Rule, Secret
 from syncd.directory.search import MALFORMED, LiveSearcher, Lost, refusal
 from syncd.directory.strategy import PinnedTls, StreamConnection
 
@@ -44,7 +44,36 @@ class Options:
     receive_timeout: float = 30
     """Seconds without a single octet from the server."""
     page_size: int = 1000
-    login_attributes: tuple[str, ...] = ("uid",)
+    name: str = ""
+    """Name of the directory, for messages; empty where there is one."""
+    kind: Literal["auto", "ad", "openldap", "389ds", "generic"] = "auto"
+    """auto = told from the root DSE."""
+    rules: tuple[Rule, ...] = ()
+    """How its members become users; empty = by kind: sAMAccountName (ad) or uid is the login."""
+    disabled: Literal["remove", "keep"] = "remove"
+    """Whether a disabled entry takes the mailbox away."""
+    expired: Literal["remove", "keep"] = "keep"
+    """Whether an expired entry does."""
+    dangling: Literal["keep", "remove"] = "keep"
+    """Whether a member value without an entry keeps the account that came from it."""
+    must_see: str | None = None
+    """DN of a group that must be readable and have members; else nothing read here is complete."""
+    nesting: Literal["client", "server"] = "client"
+    """server = Active Directory resolves groups in groups (rule 1.2.840.113556.1.4.1941)."""
+    method: Literal["simple", "external", "gssapi"] = "simple"
+    """How to bind: SASL EXTERNAL by client certificate (or the socket's user), GSSAPI by a Kerberos ticket."""
+    certificate: str | None = None
+    """Client certificate (PEM)."""
+    certificate_key: str | None = None
+    """Its key (PEM)."""
+    host: str | None = None
+    """Of GSSAPI: the name in the server's principal; None = that of the URL."""
+
+    @property
+    def login_attributes(self) -> tuple[str, ...]:
+        """Attributes of the rules."""
+        names = (name for rule in self.rules for template in rule.templates for name in sorted(template.attributes))
+        return tuple(dict.fromkeys(names)) or ("uid",)
 
 
 class Address(NamedTuple):

@@ -12,7 +12,8 @@ from contextlib import closing
 import structlog
 
 from syncd.core.finding import Finding
-from syncd.core.model import DirectoryRead, Source, SourceRead
+from syncd.core.model import Source
+from syncd.core.reads import Answered, DirectoryRead, SourceRead
 from syncd.directory.check import check
 from syncd.directory.connection import Options
 from syncd.directory.expand import expand
@@ -58,7 +59,9 @@ class Directory:
                     counter = searcher.counter(self._options.base)
                     reads = expand(searcher, sources, self._options.base, self._options.login_attributes, progress)
                 operations += searcher.operations
-                return DirectoryRead(server=searcher.server, counter=counter, reads=reads, operations=operations)
+                return DirectoryRead(
+                    answered={"": Answered(searcher.server, counter)}, reads=reads, operations=operations
+                )
             except DirectoryError as error:
                 operations += searcher.operations
                 failures[str(error)] = None
@@ -70,4 +73,4 @@ class Directory:
             source: SourceRead(source=source, members={}, complete=False, reasons=reasons)
             for source in dict.fromkeys(sources)
         }
-        return DirectoryRead(server="", counter=None, reads=reads, operations=operations)
+        return DirectoryRead(reads=reads, operations=operations)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from syncd.core import dn as names
-from syncd.core.model import Member, Source, SourceRead
+from syncd.core.model import Rule, Source
+from syncd.core.reads import Member, SourceRead
+from syncd.core.template import attribute
 from syncd.directory.lookup import ABSENT, Group, Lookup, Person, Trouble
 from syncd.directory.search import Query, Refused, Searcher
 
@@ -27,7 +29,8 @@ def expand(
         Lost: the connection ended; nothing of this read may be used.
     """
     lookup = Lookup(searcher, base, login_attributes, progress)
-    walks = [_Walk(source, searcher.server) for source in dict.fromkeys(sources)]
+    rules = (Rule("login", tuple(attribute(name) for name in login_attributes)),)
+    walks = [_Walk(source, searcher.server, rules) for source in dict.fromkeys(sources)]
     _start_groups([walk for walk in walks if walk.source.kind == "group"], lookup)
     for walk in walks:
         if walk.source.kind == "filter":
@@ -59,8 +62,9 @@ def _start_groups(walks: list[_Walk], lookup: Lookup) -> None:
 class _Walk:
     """The expansion of one source: what it found so far, and the groups whose members come next."""
 
-    def __init__(self, source: Source, server: str) -> None:
+    def __init__(self, source: Source, server: str, rules: tuple[Rule, ...]) -> None:
         self.source = source
+        self._rules = source.rules or rules
         self.server = server
         self.frontier: list[tuple[Group, tuple[str, ...]]] = []
         """Groups with the path to their members."""
@@ -114,7 +118,7 @@ class _Walk:
                 found = everything[key]
                 if type(found) is Person:  # by far the most frequent
                     if found.id not in members:
-                        members[found.id] = Member(*found, path)
+                        members[found.id] = Member(found.id, found.dn, found.key, (found.logins,), path, self._rules)
                 elif found is ABSENT:
                     self._dangling[key] = written
                 elif isinstance(found, Group):
@@ -139,7 +143,7 @@ class _Walk:
 
     def _add(self, person: Person, path: tuple[str, ...]) -> None:
         if person.id not in self._members:
-            self._members[person.id] = Member(*person, path)
+            self._members[person.id] = Member(person.id, person.dn, person.key, (person.logins,), path, self._rules)
 
     def _meet_group(self, group: Group, path: tuple[str, ...]) -> None:
         """Decide what becomes of a group found as a member.

@@ -130,17 +130,20 @@ class Ledger:
 
     # ----------------------------------------------------------------------- writing
 
-    def register(self, mailboxes: Iterable[tuple[MailboxRef, str]], *, at: datetime | None = None) -> None:
+    def register(
+        self, mailboxes: Iterable[tuple[MailboxRef, str]], *, whole: bool = True, at: datetime | None = None
+    ) -> None:
         """Make known all configured mailboxes with their addresses, also when a run is for some of them only.
 
-        Those that are known and not given are orphaned from now on; those that came back are not any more.
+        Those that are known and not given are orphaned from now on, unless `whole` is false, which says that not all
+        could be found out; those that came back are not any more.
         """
         given = tuple(mailboxes)
         with self._database.reading() as work:
-            if not claims.changed(work, given):
+            if not claims.changed(work, given, whole=whole):
                 return
         with self._database.writing() as work:
-            claims.register(work, given, at or datetime.now(UTC))
+            claims.register(work, given, at or datetime.now(UTC), whole=whole)
 
     def begin(self, run: str, command: str, started: datetime) -> None:
         """Note that a run starts; ask while holding the run lease: earlier runs without an end were interrupted."""

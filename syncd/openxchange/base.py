@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from syncd.core.model import Endpoint, Fields, Mailbox, Observation, Users
+from syncd.core.model import Asked, Contexts, Endpoint, Fields, GroupRead, Mailbox, Observation, Users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +80,16 @@ class AccountStore(Protocol):
         """Say for which of the contexts nothing may be written now, and why; others are left out."""
         ...
 
-    def users(self, context: int, logins: Collection[str], ids: Collection[int]) -> Users:
-        """Look users up by login, and tell which of the ids exist."""
+    def users(self, context: int, asked: Asked) -> Users:
+        """Look users up by what is asked, and tell which of the ids exist."""
+        ...
+
+    def groups(self, context: int, names: Collection[str]) -> Mapping[str, GroupRead]:
+        """Give the members of groups by id (decimal) or name, each asked text a key of the result; 0 = all users."""
+        ...
+
+    def contexts(self) -> Contexts:
+        """Give the contexts that there are, and their names as far as they are known."""
         ...
 
     def observe(self, mailboxes: Collection[Mailbox], seals: Mapping[tuple[int, int, int], bytes]) -> Observation:

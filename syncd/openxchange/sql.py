@@ -10,7 +10,17 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from syncd.core.model import Endpoint, Mailbox, MailboxRef, Observation, Observed, Users
+from syncd.core.model import (
+    Asked,
+    Contexts,
+    Endpoint,
+    GroupRead,
+    Mailbox,
+    MailboxRef,
+    Observation,
+    Observed,
+    Users,
+)
 from syncd.errors import StoreRefused
 from syncd.openxchange.base import AccountStore, Creation, Deletion, Updating, Written
 from syncd.openxchange.batch import apply_batch
@@ -66,10 +76,18 @@ class SqlStore:
         found, self._known_shape = refusals(self.database, contexts, now=self._now)
         return found
 
-    def users(self, context: int, logins: Collection[str], ids: Collection[int]) -> Users:
-        """Look users up by login and by id; see `AccountStore`."""
+    def users(self, context: int, asked: Asked) -> Users:
+        """Look users up; see `AccountStore`."""
         with self.database.reading() as connection:
-            return look_up(connection, context, logins, ids)
+            return look_up(connection, context, asked.logins, asked.ids)
+
+    def groups(self, context: int, names: Collection[str]) -> Mapping[str, GroupRead]:
+        """Give the members of groups; see `AccountStore`."""
+        raise NotImplementedError
+
+    def contexts(self) -> Contexts:
+        """Give the contexts that there are; see `AccountStore`."""
+        raise NotImplementedError
 
     def observe(self, mailboxes: Collection[Mailbox], seals: Mapping[tuple[int, int, int], bytes]) -> Observation:
         """Read the accounts of mailboxes; all contexts in one snapshot."""

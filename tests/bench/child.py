@@ -16,7 +16,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from syncd.core.model import DirectoryRead, Source
+from syncd.core.model import Source
+from syncd.core.reads import DirectoryRead
 from syncd.core.verdict import summary
 from syncd.directory.directory import Directory
 from syncd.openxchange.sql import SqlStore

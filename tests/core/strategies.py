@@ -15,20 +15,10 @@ from syncd.core.accounts import wanted
 from syncd.core.changes import Change, MailboxPlan, Op
 from syncd.core.desire import Desired, desire
 from syncd.core.dn import normalise
-from syncd.core.model import (
-    Account,
-    Claim,
-    Endpoint,
-    Mailbox,
-    MailboxRef,
-    Member,
-    Observed,
-    Secret,
-    Source,
-    SourceRead,
-    Users,
-)
+from syncd.core.model import Account, Claim, Endpoint, Mailbox, MailboxRef, Observed, Rule, Secret, Source, Users
 from syncd.core.plan import plan
+from syncd.core.reads import Member, SourceRead
+from syncd.core.template import parse
 
 CONTEXT = 1
 ADDRESS = "support@mycompany.com"
@@ -38,6 +28,7 @@ PEOPLE = "ou=people,dc=example,dc=org"
 SUPPORT = Source(kind="group", value="cn=support,ou=groups,dc=example,dc=org")
 SALES = Source(kind="group", value="cn=sales,ou=groups,dc=example,dc=org")
 BARRED = Source(kind="group", value="cn=barred,ou=groups,dc=example,dc=org")
+BY_LOGIN = (Rule("login", (parse("{uid}"),)),)
 IMAP = Endpoint("imap://imap.mycompany.com:143", False)
 SMTP = Endpoint("smtp://smtp.mycompany.com:25", False)
 EXPLICIT = Account(name="Support", login=ADDRESS, mail=IMAP, transport=SMTP)
@@ -76,7 +67,8 @@ def member(
 ) -> Member:
     """Give the directory entry of a person, with the login as its name."""
     written = dn or dn_of(login)
-    return Member(id or f"id-{login}", written, normalise(written), tuple((login,) if logins is None else logins), path)
+    names = (tuple((login,) if logins is None else logins),)
+    return Member(id or f"id-{login}", written, normalise(written), names, path, BY_LOGIN)
 
 
 def read(

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from syncd.core.changes import Adoption, Change, Direction, Judgement, MailboxPlan, Op
+from syncd.core.digest import digest
 from syncd.core.guard import judge, objections
 from syncd.core.model import Limits, MailboxRef, Share, Source, Window
-from syncd.core.plan import digest
 from syncd.core.verdict import released
 from tests.core.strategies import ADDRESS, BARRED, RIGHT, SUPPORT, WRONG, mailbox
 

@@ -10,8 +10,10 @@ import pytest
 
 from syncd.core.accounts import wanted
 from syncd.core.changes import Change, MailboxPlan, Op
-from syncd.core.model import Claim, Endpoint, Observed, Secret, SourceRead
-from syncd.core.plan import EXCLUSION_UNKNOWN, INCLUSION_UNKNOWN, digest
+from syncd.core.digest import digest
+from syncd.core.model import Claim, Endpoint, Observed, Secret
+from syncd.core.plan import EXCLUSION_UNKNOWN, INCLUSION_UNKNOWN
+from syncd.core.reads import SourceRead
 from tests.core.strategies import (
     ACCENTED,
     ADDRESS,

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from syncd.core.accounts import wanted
 from syncd.core.changes import Direction, MailboxPlan, Op
+from syncd.core.digest import digest
 from syncd.core.dn import parse
 from syncd.core.guard import judge
 from syncd.core.identity import identify
-from syncd.core.model import Claim, Limits, Observed, SourceRead, Window
-from syncd.core.plan import digest
+from syncd.core.model import Claim, Limits, Observed, Window
+from syncd.core.reads import SourceRead
 from syncd.core.verdict import released
 from tests.core.strategies import (
     ACCENTED,

@@ -6,7 +6,8 @@ import base64
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from syncd.core.model import DirectoryRead, Secret, Source, SourceRead
+from syncd.core.model import Secret, Source
+from syncd.core.reads import DirectoryRead, SourceRead
 from syncd.directory.connection import Options
 from syncd.directory.directory import Directory
 from tests.servers.slapd import PASSWORD, Database

@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 
 from syncd.core.changes import Report
-from syncd.core.model import DirectoryRead
+from syncd.core.reads import DirectoryRead
 from syncd.directory.directory import Directory
 from syncd.settings.loading import load
 from syncd.wiring import session

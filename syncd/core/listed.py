@@ -1,0 +1,57 @@
+"""Sources that no directory is asked for: groups of Open-Xchange, and logins that the configuration lists.
+
+They give the same `SourceRead` as a group of the directory, so that everything after it treats them alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from syncd.core.dn import normalise
+from syncd.core.model import GroupRead, Rule, Source
+from syncd.core.reads import Member, Proof, SourceRead
+from syncd.core.template import parse
+
+_BY_LOGIN = (Rule("login", (parse("{login}"),)),)
+_BY_ID = (Rule("id", (parse("{id}"),)),)
+
+
+def read_listed(source: Source) -> SourceRead:
+    """Give the members of a source of kind `users`: each login is one, whether or not there is such a user."""
+    path = (str(source),)
+    members: dict[str, Member] = {}
+    for login in source.logins:
+        name = f"login={_escaped(login)}"
+        members[f"login:{login}"] = Member(f"login:{login}", name, normalise(name), ((login,),), path, _BY_LOGIN)
+    values = {"user": len(members)}
+    return SourceRead(
+        source=source, members=members, complete=True, proof=Proof(identity="configuration", values=values)
+    )
+
+
+def read_group(source: Source, groups: Mapping[str, GroupRead]) -> SourceRead:
+    """Give the members of a source of kind `ox_group`.
+
+    Args:
+        source: its `value` is id or name of the group, its `context` is known.
+        groups: what the store gave for the groups of that context.
+    """
+    group = groups[source.value]
+    path = (str(source),)
+    members: dict[str, Member] = {}
+    for user in group.users:
+        key = f"ox:{source.context}/{user}"
+        name = f"oxuserid={user}"
+        members[key] = Member(key, name, name, ((str(user),),), path, _BY_ID)
+    return SourceRead(
+        source=source,
+        members=members,
+        complete=not group.problem,
+        reasons=(f"context {source.context}: {source}: {group.problem}",) if group.problem else (),
+        causes=frozenset(("missing",)) if group.problem else frozenset(),
+        proof=Proof(server="Open-Xchange", identity="database", groups=1, values={"user": len(members)}),
+    )
+
+
+def _escaped(value: str) -> str:
+    return "".join(f"\\{char}" if char in ',+"\\<>;=# ' else char for char in value)
