@@ -138,6 +138,7 @@ def connect(url: str, options: Options) -> LiveSearcher:
             connection.unbind()
         who = f"bind as {options.bind_dn}" if options.bind_dn else "anonymous bind"
         raise refusal(url, who, int(result.get("result") or 0), str(result.get("message") or ""))
+    connection.identity = options.bind_dn or "anonymous"
     return LiveSearcher(connection, url, options.page_size, operations)
 
 

@@ -216,6 +216,8 @@ class StreamConnection(Connection):
     """An ldap3 connection that uses `StreamStrategy`; its repr shows no password."""
 
     strategy: StreamStrategy
+    identity = ""
+    """Who is bound, for people; set after the bind."""
 
     def __init__(
         self, server: Server, user: str | None, password: str | None, connect_timeout: float, receive_timeout: float
