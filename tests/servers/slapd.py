@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,12 @@ PASSWORD = "syncd-secret"
 _ROOT_PASSWORD = "root-secret"
 _SCHEMAS = ("core", "cosine", "inetorgperson", "nis", "dyngroup")
 _PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
+_OVERLAYS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    # the group's entry comes with `member` filled in from its memberURL (slapo-dynlist(5))
+    "dynlist": ("olcDynListConfig", {"olcDynListAttrSet": "groupOfURLs memberURL member"}),
+    # memberOf of the people is kept when groups change (slapo-memberof(5)); not for entries that slapadd loads
+    "memberof": ("olcMemberOfConfig", {"olcMemberOfRefInt": "FALSE"}),
+}
 
 
 class Slapd:
@@ -108,10 +114,17 @@ class Slapd:
 
     # ------------------------------------------------------------------ data
 
-    def database(self, ldif: str = "") -> Database:
+    def database(
+        self, ldif: str = "", *, overlays: Collection[str] = (), size_limit: int | str = "unlimited"
+    ) -> Database:
         """Make a new database with the base entries and the given ones (`SUFFIX` stands for the suffix).
 
         Old ones are deleted in time: slapd's threads have room for 32 keys, and every mdb database takes one.
+
+        Args:
+            ldif: entries.
+            overlays: of `dynlist` and `memberof`.
+            size_limit: how many entries a search gives; a number ends paged searches too, `size.prtotal` aside.
         """
         if self._databases >= 24:
             self._delete_databases(20)
@@ -134,13 +147,15 @@ class Slapd:
                         "olcDbMaxSize": str(2 << 30),
                         "olcDbNoSync": "TRUE",
                         "olcDbIndex": ["objectClass eq", "entryUUID eq", "cn,uid eq", "member eq"],
-                        "olcSizeLimit": "unlimited",
+                        "olcSizeLimit": str(size_limit),
                         "olcAccess": ["{0}to attrs=userPassword by anonymous auth by * none", "{1}to * by * read"],
                     },
                 ),
             )
-            overlay = f"olcOverlay=syncprov,{_config_dn(config, suffix)}"
-            _must(config, config.add(overlay, ["olcOverlayConfig", "olcSyncProvConfig"]))
+            wanted = {"syncprov": ("olcSyncProvConfig", {}), **{name: _OVERLAYS[name] for name in overlays}}
+            for name, (kind, settings) in wanted.items():
+                overlay = f"olcOverlay={name},{_config_dn(config, suffix)}"
+                _must(config, config.add(overlay, ["olcOverlayConfig", kind], dict(settings)))
         database = Database(self, suffix)
         database.add(_BASE.format(suffix=suffix, name=suffix[3:].partition(",")[0], password=PASSWORD) + "\n" + ldif)
         return database
@@ -149,7 +164,9 @@ class Slapd:
         oldest = "olcDatabase={1}mdb,cn=config"  # the others' numbers close ranks
         with self.config() as config:
             for _ in range(number):
-                _must(config, config.delete(f"olcOverlay={{0}}syncprov,{oldest}"))
+                config.search(oldest, "(objectClass=olcOverlayConfig)", attributes=["olcOverlay"])
+                for entry in reversed(config.response):  # the others' numbers close ranks here too
+                    _must(config, config.delete(entry["dn"]))
                 _must(config, config.delete(oldest))
         self._databases -= number
         self.stop()  # only a new process forgets the keys
@@ -286,6 +303,8 @@ cn: module
 olcModulePath: /usr/lib/ldap
 olcModuleLoad: back_mdb
 olcModuleLoad: syncprov
+olcModuleLoad: memberof
+olcModuleLoad: dynlist
 
 dn: cn=schema,cn=config
 objectClass: olcSchemaConfig
