@@ -272,7 +272,7 @@ def decode_entry(octets: bytes) -> Entry:
         raw = octets[start:position]
         name = _NAMES.get(raw) or _name(raw)
         position += 4
-        if position + octets[position - 1] == end:
+        if position <= end and position + octets[position - 1] == end:  # `<=`: Active Directory sends empty sets too
             attributes[name] = [octets[position:end]]
             position = end
             continue

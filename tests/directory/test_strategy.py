@@ -38,6 +38,15 @@ def test_what_is_encoded_is_decoded(dn: str, attributes: dict[str, list[bytes]])
     }
 
 
+def test_an_attribute_without_values_is_decoded() -> None:
+    """An empty set of values, which Active Directory sends beside `member;range=…`, is an empty list at any place."""
+    empty, full = b"\x30\x05\x04\x01m\x31\x00", b"\x30\x08\x04\x01a\x31\x03\x04\x01v"
+    for attributes in (empty + full, full + empty, empty):
+        body = b"\x04\x00\x30" + bytes([len(attributes)]) + attributes
+        found = decode_entry(b"\x64" + bytes([len(body)]) + body)
+        assert found.attributes == {"m": [], **({"a": [b"v"]} if full in attributes else {})}
+
+
 @given(st.text())
 def test_escaped_values_have_no_special_characters(value: str) -> None:
     """An escaped assertion value cannot end its item, and means the same octets."""
