@@ -19,7 +19,8 @@ from ldap3 import NONE, Server
 from ldap3.core.exceptions import LDAPException
 
 from syncd.core.model import Rule, Secret
-from syncd.directory.search import MALFORMED, LiveSearcher, Lost, refusal
+from syncd.directory.binding import perform, prepare, refused, whoami
+from syncd.directory.search import MALFORMED, LiveSearcher, Lost
 from syncd.directory.strategy import PinnedTls, StreamConnection
 
 _PORTS = {"ldap": 389, "ldaps": 636, "ldapi": 0}
@@ -114,21 +115,29 @@ def connect(url: str, options: Options) -> LiveSearcher:
         Refused: the server refused StartTLS or the bind.
     """
     address = parse_url(url)
-    secret = _password(url, options)
+    bind = prepare(url, address, options)
     server = _server(address, _context(url, options))
-    connection = StreamConnection(server, options.bind_dn, secret, options.connect_timeout, options.receive_timeout)
-    operations = 1
+    connection = StreamConnection(
+        server,
+        bind.user,
+        bind.password,
+        options.connect_timeout,
+        options.receive_timeout,
+        mechanism=bind.mechanism,
+        credentials=bind.credentials,
+    )
+    operations = bind.steps
     try:
         connection.open(read_server_info=False)
         if options.starttls and address.scheme == "ldap":
             operations += 1
             connection.start_tls(read_server_info=False)
-        connection.bind(read_server_info=False)
-    except (LDAPException, OSError, *MALFORMED) as error:
+        perform(url, connection)
+    except (LDAPException, OSError, Lost, *MALFORMED) as error:
         cause = connection.strategy.failure or error
         with contextlib.suppress(LDAPException, OSError):
             connection.strategy.close()
-        raise _unreachable(url, address, options, cause) from None
+        raise cause if isinstance(cause, Lost) else _unreachable(url, address, options, cause) from None
     finally:
         connection.password = None
         connection.request = None
@@ -136,9 +145,11 @@ def connect(url: str, options: Options) -> LiveSearcher:
         result = connection.result or {}
         with contextlib.suppress(LDAPException, OSError):
             connection.unbind()
-        who = f"bind as {options.bind_dn}" if options.bind_dn else "anonymous bind"
-        raise refusal(url, who, int(result.get("result") or 0), str(result.get("message") or ""))
-    connection.identity = options.bind_dn or "anonymous"
+        raise refused(url, bind, result)
+    connection.identity = bind.identity
+    if bind.mechanism == "EXTERNAL":  # only the server knows whom it takes us for
+        operations += 1
+        connection.identity = f"{bind.identity}, {whoami(connection) or 'unnamed'}"
     return LiveSearcher(connection, url, options.page_size, operations)
 
 
@@ -146,19 +157,6 @@ def tls_version(searcher: LiveSearcher) -> str | None:
     """Give the TLS version of a searcher's connection, as in `TLSv1.3`; None where it is in the clear."""
     plug = searcher.connection.socket
     return plug.version() if isinstance(plug, ssl.SSLSocket) else None
-
-
-def _password(url: str, options: Options) -> str | None:
-    if options.bind_dn is None:
-        return None
-    secret = options.password.reveal() if options.password is not None else ""
-    if not secret:
-        # RFC 4513 section 5.1.2: a name with an empty password is an anonymous bind that looks like a success
-        raise Lost(
-            f"{url}: bind as {options.bind_dn}: the password is empty, which would be an anonymous bind",
-            hint="set directory.bind.password, or leave directory.bind out",
-        )
-    return secret
 
 
 def _server(address: Address, context: ssl.SSLContext) -> Server:
@@ -182,7 +180,24 @@ def _context(url: str, options: Options) -> ssl.SSLContext:
     if not options.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if options.certificate is not None:
+        _show_certificate(url, context, options.certificate, options.certificate_key)
     return context
+
+
+def _show_certificate(url: str, context: ssl.SSLContext, certificate: str, key: str | None) -> None:
+    """Let the server see who we are, where it asks for a certificate."""
+    try:
+        context.load_cert_chain(certificate, key, password="")  # or OpenSSL would ask the terminal for one
+    except (OSError, ssl.SSLError) as error:
+        names = certificate if key is None else f"{certificate} with the key {key}"
+        reason = "the key is encrypted, damaged, or that of another certificate"
+        if not isinstance(error, ssl.SSLError):
+            reason = error.strerror or str(error)
+        raise Lost(
+            f"{url}: cannot use the client certificate {names}: {reason}",
+            hint="check directory.tls.cert and directory.tls.key",
+        ) from None
 
 
 def _unreachable(  # noqa: PLR0911 - one return a cause

@@ -15,7 +15,7 @@ import socket
 import ssl
 from typing import Any, NamedTuple
 
-from ldap3 import ANONYMOUS, SIMPLE, SYNC, Connection, Server, Tls
+from ldap3 import ANONYMOUS, SASL, SIMPLE, SYNC, Connection, Server, Tls
 from ldap3.core.exceptions import LDAPException, LDAPSessionTerminatedByServerError, LDAPSocketReceiveError
 from ldap3.strategy.sync import SyncStrategy
 from ldap3.utils.asn1 import decode_message_fast
@@ -220,13 +220,23 @@ class StreamConnection(Connection):
     """Who is bound, for people; set after the bind."""
 
     def __init__(
-        self, server: Server, user: str | None, password: str | None, connect_timeout: float, receive_timeout: float
+        self,
+        server: Server,
+        user: str | None,
+        password: str | None,
+        connect_timeout: float,
+        receive_timeout: float,
+        *,
+        mechanism: str | None = None,
+        credentials: object = None,
     ) -> None:
         super().__init__(
             server,
             user,
             password,
-            authentication=SIMPLE if user else ANONYMOUS,
+            authentication=SASL if mechanism else SIMPLE if user else ANONYMOUS,
+            sasl_mechanism=mechanism,
+            sasl_credentials=credentials,
             client_strategy=SYNC,
             auto_referrals=False,
             auto_range=False,
