@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "run": SIBLINGS | BELOW_ALL | {"apply", "facts", "gather"},
     "wiring": SIBLINGS | BELOW_ALL | {"apply", "run"},
     "daemon": SIBLINGS | BELOW_ALL | {"apply", "run", "wiring", "notify"},
-    "cli": SIBLINGS | BELOW_ALL | {"apply", "run", "wiring", "notify", "daemon", "__init__"},
+    "cli": SIBLINGS | BELOW_ALL | {"apply", "facts", "gather", "run", "wiring", "notify", "daemon", "__init__"},
     "__main__": frozenset({"cli"}),
     "__init__": frozenset(),
 }

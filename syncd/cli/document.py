@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from syncd.core.changes import Adoption, Change, Direction, Judgement, Notice, Outcome, Report
+from syncd.core.reads import Proof
 from syncd.core.verdict import is_held, result_of, summary
 
 
@@ -26,7 +27,13 @@ def document(report: Report) -> dict[str, Any]:
         "waiting": [_notice(judgement, one) for judgement in judgements for one in judgement.plan.waiting],
         "conflicts": [_notice(judgement, one) for judgement in judgements for one in judgement.plan.conflicts],
         "unresolved": [
-            {"member": one.member, **_where(judgement), "login": one.login, "reason": one.reason}
+            {
+                "member": one.member,
+                **_where(judgement),
+                "login": one.login,
+                "reason": one.reason,
+                "since": _since(report, "unresolved", judgement, one.member),
+            }
             for judgement in judgements
             for one in judgement.plan.unresolved
         ],
@@ -57,6 +64,9 @@ def document(report: Report) -> dict[str, Any]:
             }
             for orphan in report.orphans
         ],
+        "problems": list(report.problems),
+        "undiscovered": list(report.undiscovered),
+        "causes": list(report.causes),
         "errors": list(report.errors),
         "summary": summary(report),
     }
@@ -108,7 +118,10 @@ def _mailbox(judgement: Judgement) -> dict[str, Any]:
         "digest": judgement.digest,
         "complete": plan.complete,
         "reasons": list(plan.reasons),
+        "causes": list(plan.causes),
         "notes": list(plan.notes),
+        "pattern": plan.mailbox.pattern or None,
+        "proof": {source: _proof(proof) for source, proof in plan.proofs.items()},
         "held": sorted(direction.value for direction in judgement.held),
         "held_digest": judgement.held_digest,
         "approved": judgement.approved,
@@ -117,6 +130,17 @@ def _mailbox(judgement: Judgement) -> dict[str, Any]:
         "claimed": plan.claimed,
         "unchanged": plan.unchanged,
         "left_alone": plan.others,
+    }
+
+
+def _proof(proof: Proof) -> dict[str, Any]:
+    return {
+        "server": proof.server,
+        "identity": proof.identity,
+        "pages": proof.pages,
+        "ranges": proof.ranges,
+        "groups": proof.groups,
+        "values": dict(proof.values),
     }
 
 

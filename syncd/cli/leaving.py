@@ -37,7 +37,7 @@ def retire(
 
     with opened(config) as instance:
         one = _orphan(instance, mailbox, context)
-        report = instance.retiring(one).plan()
+        report = instance.retiring(one).plan([one.ref])
         [judgement] = report.judgements
         count = len(judgement.plan.changes)
         if approve is None:
@@ -88,15 +88,37 @@ def release(mailbox: Address, config: Config, context: Context = None) -> None:
 
 
 def _orphan(instance: Instance, address: str, context: int | None) -> Mailbox:
-    """Find the claimed mailbox that the command names; refuse it while it is configured."""
+    """Find the claimed mailbox that the command names.
+
+    Raises:
+        SyncdError: it is configured or found by a pattern, or whether it is cannot be told; nothing of it is claimed,
+            or several contexts have it.
+    """
     from syncd.core.address import collation_key  # noqa: PLC0415
     from syncd.errors import SyncdError  # noqa: PLC0415
     from syncd.wiring import retired  # noqa: PLC0415
 
     key = collation_key(address)
-    if any(m.key == key and context in {None, m.context} for m in instance.mailboxes):
+    census = instance.reconciler.census()
+    there = [m for m in census.configured if m.key == key and context in {None, m.context}]
+    if any(not mailbox.pattern for mailbox in there):
         raise SyncdError(f"{address} is configured", hint="take its mapping out of the configuration first")
-    orphans = instance.ledger.orphans([m.ref for m in instance.mailboxes])
+    if there:
+        raise SyncdError(
+            f"{address} is found by the mapping at {there[0].pattern}",
+            hint="exclude it there, or take from the directory what makes it found",
+        )
+    if key in census.unclear:
+        raise SyncdError(
+            f"{address} did not leave: its mapping finds it, and there is a problem with it",
+            hint="; ".join(census.problems),
+        )
+    if census.undiscovered:
+        raise SyncdError(
+            f"whether {address} left cannot be told: not all mailboxes are known",
+            hint="; ".join(census.undiscovered),
+        )
+    orphans = instance.ledger.orphans([m.ref for m in census.configured])
     found = [o for o in orphans if collation_key(o.address) == key and context in {None, o.context}]
     if not found:
         raise SyncdError(f"nothing of {address} is claimed", hint=_known(sorted(o.address for o in orphans)))

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from syncd import __version__
-from syncd.cli import checking, leaving, playground, runs, state
+from syncd.cli import checking, discovering, leaving, playground, runs, state
 from syncd.cli.options import say
 from syncd.errors import ConfigurationError, SyncdError
 
@@ -30,6 +30,7 @@ app = typer.Typer(
 for command in (
     playground.demo,
     checking.check,
+    discovering.discover,
     runs.plan,
     runs.sync,
     runs.run,

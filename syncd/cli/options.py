@@ -110,12 +110,26 @@ def ledger_of(config: Path) -> Iterator[tuple[Settings, Ledger]]:
 def named(instance: Instance, addresses: Sequence[str] | None, context: int | None) -> frozenset[MailboxRef]:
     """Find the mailboxes that `--mailbox` names; none named gives none, which means all.
 
+    Where patterns stand for mailboxes, an address may be one that only the run finds out: it is passed on, and the run
+    refuses it if there is no such mailbox.
+
     Raises:
         typer.BadParameter: a context alone, which would look like a restriction and be none.
         SyncdError: no such mailbox, or several.
     """
+    from syncd.core.address import collation_key  # noqa: PLC0415
+    from syncd.core.model import MailboxRef  # noqa: PLC0415
     from syncd.wiring import find  # noqa: PLC0415
 
     if context is not None and not addresses:
         raise typer.BadParameter("tells equal addresses apart and goes with --mailbox", param_hint="--context")
-    return frozenset(find(instance.mailboxes, address, context).ref for address in addresses or ())
+    patterns = bool(instance.reconciler.patterns)
+    fixed = {mailbox.key for mailbox in instance.mailboxes if context in {None, mailbox.context}}
+    found: set[MailboxRef] = set()
+    for address in addresses or ():
+        key = collation_key(address)
+        if not patterns or key in fixed:
+            found.add(find(instance.mailboxes, address, context).ref)
+        if patterns:  # further contexts may have it too
+            found.add(MailboxRef(context or 0, key))
+    return frozenset(found)

@@ -18,6 +18,10 @@ PendingCode = Annotated[
     bool, typer.Option("--exit-code", help="Exit with 3 when changes are pending, 4 when held, 5 when incomplete.")
 ]
 
+Proof = Annotated[
+    bool, typer.Option("--proof", help="Tell of every source what was read: server, identity, pages, member values.")
+]
+
 
 def plan(
     config: Config,
@@ -25,6 +29,7 @@ def plan(
     context: Context = None,
     output: As = Output.TEXT,
     exit_code: PendingCode = False,
+    proof: Proof = False,
 ) -> None:
     """Show what a run would do. Never writes to Open-Xchange."""
     from syncd.core import verdict  # noqa: PLC0415
@@ -33,7 +38,7 @@ def plan(
         only = named(instance, mailbox, context)
         with _spinner("reading the directory and Open-Xchange"):
             report = instance.reconciler.plan(only)
-    _print(report, output, config)
+    _print(report, output, config, proof=proof)
     raise typer.Exit(verdict.exit_code(report, pending=exit_code))
 
 
@@ -61,7 +66,7 @@ def run(ctx: typer.Context, config: Config) -> None:
     raise typer.Exit(Daemon(config, debug=debug).run())
 
 
-def _print(report: Report, output: Output, config: Path) -> None:
+def _print(report: Report, output: Output, config: Path, *, proof: bool = False) -> None:
     if output is Output.JSON:
         from syncd.cli.document import document  # noqa: PLC0415
 
@@ -69,7 +74,7 @@ def _print(report: Report, output: Output, config: Path) -> None:
         return
     from syncd.cli.text import show  # noqa: PLC0415
 
-    show(report, out(), config=in_shell(config))
+    show(report, out(), config=in_shell(config), proof=proof)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from syncd.cli.document import change as as_document
 from syncd.cli.options import in_shell
 from syncd.core.changes import Direction, Judgement, Notice, Op, Orphan, Outcome, Report
 from syncd.core.guard import RELEASE
+from syncd.core.reads import Proof
 from syncd.core.verdict import summary
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -25,37 +26,45 @@ SHOWN = 50
 ALIKE = 5
 """Up to so many notices with one reason have a line each."""
 
+ORDINARY = frozenset({"user", "group"})
+"""Classes of member values that call for no look at the proof."""
 
-def show(report: Report, console: Console, *, config: str) -> None:
+
+def show(report: Report, console: Console, *, config: str, proof: bool = False) -> None:
     """Print a report.
 
     Args:
         report: a plan or a run.
         console: where to.
         config: the configuration file as a shell takes it, for the commands that are named.
+        proof: tell of every source what its read consists of, not only where there is something to look at.
     """
     outcomes = by_change(report.outcomes)
     quiet = 0
     for judgement in report.judgements:
         lines = list(_lines(report, judgement, outcomes, config))
-        if not lines:
+        if not lines and not proof:
             quiet += 1
             continue
-        _say(console, _head(judgement))
-        for line in lines:
-            _say(console, line)
+        say_line(console, _head(judgement))
+        for line in (*lines, *_proofs(judgement, whole=proof)):
+            say_line(console, line)
+    for reason in report.undiscovered:
+        say_line(console, Text(f"! not all mailboxes are known: {reason}", style="bold red"))
+    for problem in report.problems:
+        say_line(console, Text(f"? {problem}", style="yellow"))
     for orphan in report.orphans:
-        _say(console, Text(_orphaned(orphan, config), style="yellow"))
+        say_line(console, Text(_orphaned(orphan, config), style="yellow"))
     for error in report.errors:
-        _say(console, Text(f"error: {error}", style="bold red"))
+        say_line(console, Text(f"error: {error}", style="bold red"))
     if quiet:
         unchanged = sum(judgement.plan.unchanged for judgement in report.judgements)
         told = f"{_many(quiet, 'mailbox', 'mailboxes')} in step ({_many(unchanged, 'account')})"
-        _say(console, Text(told, style="dim"))
+        say_line(console, Text(told, style="dim"))
     if others := sum(judgement.plan.others for judgement in report.judgements):
         told = f"{_many(others, 'account')} of people who should not have one left alone: not ours (extra: leave)"
-        _say(console, Text(told, style="dim"))
-    _say(console, _summary(report))
+        say_line(console, Text(told, style="dim"))
+    say_line(console, _summary(report))
 
 
 def _lines(report: Report, judgement: Judgement, outcomes: dict[object, Outcome], config: str) -> Iterator[Text]:
@@ -80,6 +89,27 @@ def _lines(report: Report, judgement: Judgement, outcomes: dict[object, Outcome]
         yield from held_lines(objection.message, config)
     if judgement.approved:
         yield Text(f"  released by the approval of {judgement.approved}", style="green")
+
+
+def _proofs(judgement: Judgement, *, whole: bool) -> Iterator[Text]:
+    """Tell what the reads consist of: of all sources, or of those that a person may want to look at."""
+    plan = judgement.plan
+    shown = {
+        source: proof
+        for source, proof in plan.proofs.items()
+        if whole or not plan.complete or not {name for name, count in proof.values.items() if count} <= ORDINARY
+    }
+    yield from _cut((Text(f"  read {proof_line(*one)}", style="dim") for one in shown.items()), len(shown))
+
+
+def proof_line(source: str, proof: Proof) -> str:
+    """Put a proof in words: `group cn=… on ldaps://dc1 as cn=syncd…: 3 pages, 2 ranges, 7 groups: 3001 user, …`."""
+    where = f" on {proof.server}" if proof.server else ""
+    who = f" as {proof.identity}" if proof.identity else ""
+    steps = ((proof.pages, "page"), (proof.ranges, "range"), (proof.groups, "group"))
+    took = ", ".join(_many(count, what) for count, what in steps if count)
+    values = ", ".join(f"{count} {name}" for name, count in proof.values.items() if count) or "nobody"
+    return f"{source}{where}{who}: " + (f"{took}: {values}" if took else values)
 
 
 def _changes(judgement: Judgement, outcomes: dict[object, Outcome]) -> Iterator[Text]:
@@ -172,7 +202,8 @@ def _many(count: int, one: str, more: str | None = None) -> str:
     return f"{count} {one if count == 1 else more or one + 's'}"
 
 
-def _say(console: Console, line: Text) -> None:
+def say_line(console: Console, line: Text) -> None:
+    """Print one line, whole; a control character of a name shows as an escape."""
     if CONTROL.search(line.plain):  # a name must not paint the terminal
         line = Text(CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", line.plain), style=line.style)
     console.print(line, soft_wrap=True, highlight=False)

@@ -2,7 +2,8 @@
 
 The rules kept here: everything is set from a run's report in one place; an attempt, a success and a complete read are
 three different times; a number that was never measured is absent, not 0; the only labels whose values are not known
-beforehand are mailbox and context, which the configuration bounds. What counts as success is left to `core.verdict`.
+beforehand are mailbox and context, which the configuration bounds, together with what its patterns discover. What
+counts as success is left to `core.verdict`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import NamedTuple
+from itertools import chain
+from typing import NamedTuple, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -30,6 +32,7 @@ from prometheus_client.registry import Collector
 
 from syncd.core.changes import Direction, Judgement, Op, Report
 from syncd.core.model import MailboxRef
+from syncd.core.reads import Cause
 from syncd.core.verdict import Result, holds, result_of
 
 _LABELS = ("mailbox", "context")
@@ -60,6 +63,9 @@ class _State:
     interval: float | None = None
     reload_ok: bool | None = None
     reload_at: float | None = None
+    discovered: int | None = None
+    discovery_complete: bool | None = None
+    problems: int | None = None
     boxes: Mapping[MailboxRef, _Box] = field(default_factory=dict)
     orphans: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
@@ -82,6 +88,12 @@ class Metrics:
             ["operation", "result"],
             registry=self._registry,
         )
+        self._incomplete = Counter(
+            "syncd_incomplete_reads",
+            "Sources and searches that a run could not read to their end, by reason; with several reasons under each.",
+            ["reason"],
+            registry=self._registry,
+        )
         self._duration = Histogram(
             "syncd_run_duration_seconds", "Length of a run.", registry=self._registry, buckets=_BUCKETS
         )
@@ -99,8 +111,8 @@ class Metrics:
     def publish(self, report: Report) -> None:
         """Set everything from the report of a run; the report of a plan is ignored.
 
-        A mailbox that is not in the report is forgotten, unless the report is partial or has errors: then nothing is
-        known about it.
+        A mailbox that is not in the report is forgotten, unless the report is partial, has errors, or does not know
+        all mailboxes: then nothing is known about it.
         """
         if not report.applied:
             return
@@ -142,6 +154,8 @@ class Metrics:
         for operation in (*Op, "adopt"):
             for outcome in ("applied", "failed"):
                 self._changes.labels(str(operation), outcome)
+        for cause in get_args(Cause):
+            self._incomplete.labels(cause)
         for phase in PHASES:
             self._phases.labels(phase)
 
@@ -151,6 +165,8 @@ class Metrics:
             self._changes.labels(outcome.change.op.value, outcome.result).inc()
         adopted = sum(len(j.plan.adopted) for j in report.judgements if Direction.ADDITIONS not in j.held)
         self._changes.labels("adopt", "applied").inc(adopted)
+        for cause in chain(report.causes, *(judgement.plan.causes for judgement in report.judgements)):
+            self._incomplete.labels(cause).inc()
         self._duration.observe(max(0.0, (report.finished - report.started).total_seconds()))
         for phase, seconds in report.phases.items():
             self._phases.labels(phase).observe(seconds)
@@ -159,15 +175,20 @@ class Metrics:
 def _after(state: _State, report: Report, result: Result) -> _State:
     finished = report.finished.timestamp()
     boxes = {judgement.plan.mailbox.ref: _box(judgement, report, state) for judgement in report.judgements}
-    if report.partial or report.errors:
+    if report.partial or report.errors or report.undiscovered:
         boxes = {**state.boxes, **boxes}
     orphans = {(orphan.address, str(orphan.context)): orphan.claimed for orphan in report.orphans}
+    found = sum(bool(judgement.plan.mailbox.pattern) for judgement in report.judgements)
+    known = bool(report.judgements) or not report.errors  # a run that Open-Xchange ended at once knows nothing of it
     good = result in {Result.OK, Result.HELD}  # a limit that holds is no failure of the run
     return replace(
         state,
         attempt=max(state.attempt or 0.0, report.started.timestamp()),
         success=finished if good and not report.partial else state.success,
         failure=finished if result is Result.FAILED else state.failure,
+        discovered=found if known and not report.partial else state.discovered,
+        discovery_complete=not report.undiscovered if known else state.discovery_complete,
+        problems=len(report.problems) if known else state.problems,
         boxes=boxes,
         orphans={**state.orphans, **orphans} if report.partial else orphans,
     )
@@ -210,6 +231,17 @@ _PROCESS: tuple[tuple[str, str, Callable[[_State], float | None]], ...] = (
         "When the configuration in force was loaded.",
         lambda s: s.reload_at,
     ),
+    (
+        "syncd_discovered_mailboxes",
+        "Mailboxes of the last run that patterns stand for, each context for itself.",
+        lambda s: s.discovered,
+    ),
+    (
+        "syncd_discovery_complete",
+        "Whether the last run read what says which mailboxes there are to the end.",
+        lambda s: None if s.discovery_complete is None else float(s.discovery_complete),
+    ),
+    ("syncd_problems", "What patterns could not make a mailbox of at the last run.", lambda s: s.problems),
 )
 
 _MAILBOX: tuple[tuple[str, str, Callable[[Judgement], float]], ...] = (

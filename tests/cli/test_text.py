@@ -7,11 +7,13 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
-from syncd.cli.text import ALIKE, show
+from syncd.cli.text import ALIKE, proof_line, show
 from syncd.core.changes import Direction, Judgement, MailboxPlan, Notice, Objection, Orphan
 from syncd.core.guard import RELEASE
+from syncd.core.reads import Proof
 from tests.telemetry import reports
 
 
@@ -85,3 +87,71 @@ def test_an_incomplete_read_counts_from_below() -> None:
     """What was read of a source that was not read to its end is a part."""
     found = MailboxPlan(mailbox=reports.mailbox(), complete=False, reasons=("group cn=a: gone",), desired=3)
     assert "at least 3 desired" in shown(found)
+
+
+# ------------------------------------------------------------------ proofs, problems, searches
+
+PROOF = Proof(
+    server="ldaps://dc1",
+    identity="CN=syncd,DC=ad",
+    pages=3,
+    ranges=2,
+    groups=7,
+    values={"user": 3001, "group": 4, "disabled": 12, "ignored computer": 1, "foreign": 0},
+)
+WORDS = (
+    "group cn=a on ldaps://dc1 as CN=syncd,DC=ad: 3 pages, 2 ranges, 7 groups: "
+    "3001 user, 4 group, 12 disabled, 1 ignored computer"
+)
+PLAIN = Proof(server="ldaps://dc1", identity="anonymous", pages=1, groups=1, values={"user": 2})
+
+
+@pytest.mark.parametrize(
+    ("proof", "words"),
+    [
+        (PROOF, WORDS),
+        (PLAIN, "group cn=a on ldaps://dc1 as anonymous: 1 page, 1 group: 2 user"),
+        (Proof(identity="configuration", values={"user": 1}), "group cn=a as configuration: 1 user"),
+        (Proof(), "group cn=a: nobody"),
+    ],
+)
+def test_a_proof_in_words(proof: Proof, words: str) -> None:
+    """Server, identity, what it took and every class of member values, as far as there are any."""
+    assert proof_line("group cn=a", proof) == words
+
+
+@pytest.mark.parametrize(
+    ("more", "flag", "told"),
+    [
+        ({"proofs": {"group cn=a": PROOF}}, False, False),  # in step: quiet
+        ({"proofs": {"group cn=a": PROOF}}, True, True),
+        ({"proofs": {"group cn=a": PROOF}, "dangling": ("cn=gone",)}, False, True),
+        ({"proofs": {"group cn=a": PLAIN}, "dangling": ("cn=gone",)}, False, False),
+        ({"proofs": {"group cn=a": PLAIN}, "complete": False, "reasons": ("range",)}, False, True),
+    ],
+)
+def test_when_a_proof_is_shown(more: dict[str, object], flag: bool, told: bool) -> None:
+    """With --proof always; else beside something to tell, where a read is incomplete or has values of a rarer class."""
+    found = MailboxPlan(mailbox=reports.mailbox(), **{"complete": True, **more})  # type: ignore[arg-type]
+    text = io.StringIO()
+    show(reports.report(Judgement(plan=found)), Console(file=text, width=200), config="c", proof=flag)
+    assert ("  read group cn=a on ldaps://dc1" in text.getvalue()) == told
+
+
+def test_what_is_outside_of_any_mailbox_is_told() -> None:
+    """Problems of patterns and searches that did not come to their end have a line each, beside the mailboxes."""
+    text = io.StringIO()
+    report = reports.report(problems=("a:1: cn=x: no mail",), undiscovered=("ldaps://a: size limit",))
+    show(report, Console(file=text, width=60), config="c")
+    assert "\n? a:1: cn=x: no mail\n" in "\n" + text.getvalue()
+    assert "! not all mailboxes are known: ldaps://a: size limit" in text.getvalue()
+
+
+def test_the_age_of_a_member_without_an_entry_is_told() -> None:
+    """A dangling member value shows since when it has been one."""
+    found = plan(dangling=("cn=gone",))
+    text = io.StringIO()
+    since = {("dangling", found.mailbox.ref): {"cn=gone": reports.START}}
+    report = replace(reports.report(Judgement(plan=found)), since=since)
+    show(report, Console(file=text, width=200), config="c")
+    assert "cn=gone: listed, but there is no such entry, since 2026-01-02 03:00:00 UTC" in text.getvalue()

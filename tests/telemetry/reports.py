@@ -14,9 +14,9 @@ NOTICE = Notice(7, "gina", "uid=gina,dc=example", "delete", "not known")
 ADOPTION = Adoption(8, "hugo", 3, "id-8", "uid=hugo,dc=example", (), None)
 
 
-def mailbox(address: str = "support@example.org", context: int = 1) -> Mailbox:
+def mailbox(address: str = "support@example.org", context: int = 1, pattern: str = "") -> Mailbox:
     account = Account(name="Support", login="support", mail=None, transport=None)
-    return Mailbox(address=address, key=address, context=context, account=account)
+    return Mailbox(address=address, key=address, context=context, account=account, pattern=pattern)
 
 
 def change(op: Op, user: int = 5) -> Change:
@@ -29,9 +29,10 @@ def judgement(
     held: frozenset[Direction] = frozenset(),
     complete: bool = True,
     context: int = 1,
+    pattern: str = "",
     **parts: object,
 ) -> Judgement:
-    plan = MailboxPlan(mailbox=mailbox(address, context), complete=complete, **parts)  # type: ignore[arg-type]
+    plan = MailboxPlan(mailbox=mailbox(address, context, pattern), complete=complete, **parts)  # type: ignore[arg-type]
     return Judgement(plan=plan, held=held)
 
 
@@ -52,6 +53,7 @@ def busy(*, started: datetime = START, finished: datetime = END) -> Report:
     """Make a report in which every number is different from 0."""
     held = judgement(
         "sales@example.org",
+        pattern="syncd.yaml:30",
         held=frozenset({Direction.REMOVALS}),
         changes=(change(Op.DELETE), change(Op.DELETE, 6)),
         desired=5,
@@ -60,6 +62,7 @@ def busy(*, started: datetime = START, finished: datetime = END) -> Report:
     )
     troubled = judgement(
         complete=False,
+        causes=("limit", "range"),
         desired=3,
         observed=2,
         claimed=4,
@@ -98,4 +101,7 @@ def busy(*, started: datetime = START, finished: datetime = END) -> Report:
             "record": 0.1,
         },
         since=since,
+        problems=("syncd.yaml:30: cn=jobs: mailbox {mail} gives nothing",) * 2,
+        undiscovered=("ldaps://a: the size limit ended the search",),
+        causes=("limit",),
     )

@@ -6,11 +6,13 @@ import platform
 import subprocess
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from syncd.core.changes import Direction, Op, Orphan, Outcome
+from syncd.core.reads import Cause
 from syncd.telemetry.metrics import Metrics
 from tests.servers import require
 from tests.telemetry.reports import ADOPTION, END, NOTICE, START, busy, change, judgement, report
@@ -63,6 +65,36 @@ def test_each_number_of_a_mailbox_arrives(metrics: Metrics, name: str, expected:
     """What the report says of a mailbox is what the scrape says."""
     metrics.publish(busy())
     assert value(metrics, name, **SUPPORT) == expected
+
+
+def test_incomplete_reads_are_counted_by_reason(metrics: Metrics) -> None:
+    """Sources and searches count under each of their reasons, run after run; what did not happen is 0, not absent."""
+    metrics.publish(busy())
+    metrics.publish(busy())
+    found = {cause: value(metrics, "syncd_incomplete_reads_total", reason=cause) for cause in get_args(Cause)}
+    assert found == dict.fromkeys(get_args(Cause), 0.0) | {"limit": 4, "range": 2}
+
+
+def test_discovery_is_told(metrics: Metrics) -> None:
+    """How many mailboxes patterns gave, what they could not make one of, and whether all are known."""
+    names = ("syncd_discovered_mailboxes", "syncd_problems", "syncd_discovery_complete")
+    assert [value(metrics, name) for name in names] == [None, None, None]
+    metrics.publish(busy())
+    assert [value(metrics, name) for name in names] == [1, 2, 0]
+    metrics.publish(report(judgement(), partial=True))
+    assert [value(metrics, name) for name in names] == [1, 0, 1]
+    metrics.publish(report(judgement()))
+    assert [value(metrics, name) for name in names] == [0, 0, 1]
+    metrics.publish(busy())
+    metrics.publish(report(errors=("the database is gone",)))
+    assert [value(metrics, name) for name in names] == [1, 2, 0]
+
+
+def test_a_run_that_does_not_know_all_mailboxes_drops_none(metrics: Metrics) -> None:
+    """A mailbox missing from an incomplete discovery may still be there, so its series stay."""
+    metrics.publish(busy())
+    metrics.publish(report(judgement(), undiscovered=("ldaps://a: gone",)))
+    assert boxes(metrics) == {SUPPORT["mailbox"], SALES["mailbox"]}
 
 
 def test_a_held_mailbox_is_told(metrics: Metrics) -> None:
@@ -260,7 +292,8 @@ def test_names_and_labels_keep_the_rules(metrics: Metrics) -> None:
     found = samples(metrics)
     assert all(name.startswith("syncd_") for name, _ in found)
     labels = {label for _, pairs in found for label, _ in pairs}
-    assert labels == {"mailbox", "context", "phase", "operation", "result", "kind", "le", "version", "python"}
+    bounded = {"phase", "operation", "result", "reason", "kind", "le", "version", "python"}
+    assert labels == {"mailbox", "context"} | bounded
     text = metrics.render()[0].decode()
     assert not [word for word in ("gina", "hugo", "carol", "uid=", "cn=") if word in text]
 
