@@ -6,7 +6,8 @@ Nothing is changed: rights to write are tried by statements that match no row.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, TableClause
@@ -14,9 +15,14 @@ from sqlalchemy import Connection, TableClause
 from syncd.core.finding import Finding
 from syncd.errors import StoreBusy, StoreError, SyncdError
 from syncd.openxchange.connect import Database, StoreOptions
+from syncd.openxchange.contexts import context_ids, named_contexts
 from syncd.openxchange.gates import NamedLock, schema_lock
 from syncd.openxchange.tables import (
+    ALIAS,
+    GROUP,
+    GROUP_MEMBER,
     LOGIN,
+    LOGIN_CONTEXT,
     MAIL,
     MAIL_PROPERTIES,
     REQUIRED,
@@ -33,26 +39,49 @@ _WRITES: tuple[tuple[TableClause, str], ...] = ((MAIL, "id"), (TRANSPORT, "id"),
 """Tables that rows are inserted into, and a column to try an UPDATE on; mail properties are only ever deleted."""
 
 
+Use = Literal["alias", "ox_group"]
+_USES: tuple[tuple[Use, str, tuple[TableClause, ...]], ...] = (
+    ("alias", "identity rules by alias", (ALIAS,)),
+    ("ox_group", "sources of kind ox_group", (GROUP, GROUP_MEMBER)),
+)
+"""Tables that only some configurations need, and what for."""
+
+
 def findings(
-    options: StoreOptions, contexts: Collection[int], *, now: Callable[[], float] = time.time
+    options: StoreOptions,
+    contexts: Collection[int],
+    *,
+    uses: Collection[Use] = (),
+    now: Callable[[], float] = time.time,
 ) -> Iterator[Finding]:
-    """Check the database for the contexts; one finding for each thing looked at, good or bad."""
+    """Check the database for the contexts; one finding for each thing looked at, good or bad.
+
+    Args:
+        options: the database and, if there is one, configdb.
+        contexts: the contexts that the configuration names.
+        uses: what of the tables that not everybody needs the configuration uses; others may be hidden.
+        now: gives the time in seconds since the epoch.
+    """
     try:
         database = Database(options)
     except SyncdError as error:
         yield Finding(ok=False, what="OX database", detail=str(error))
         return
     try:
-        yield from _findings(database, contexts, now)
+        yield from _findings(database, contexts, uses, now)
+        if options.configdb is not None:
+            yield from _configdb(options.configdb, database)
     finally:
         database.engine.dispose()
 
 
-def _findings(database: Database, contexts: Collection[int], now: Callable[[], float]) -> Iterator[Finding]:
+def _findings(
+    database: Database, contexts: Collection[int], uses: Collection[Use], now: Callable[[], float]
+) -> Iterator[Finding]:
     try:
         with database.reading() as connection:
             yield Finding(ok=True, what="OX database", detail=f"{database.where} answers: {_version(connection)}")
-            yield _tls(connection, database)
+            yield _tls(connection, database, "OX database TLS")
             missing = read_shape(connection).missing()
     except StoreError as error:
         yield Finding(ok=False, what="OX database", detail=error.message, hint=error.hint or "")
@@ -68,6 +97,8 @@ def _findings(database: Database, contexts: Collection[int], now: Callable[[], f
         except StoreError as error:
             yield Finding(ok=False, what="OX database", detail=error.message, hint=error.hint or "")
     yield from _rights(database)
+    for use, what_for, tables in _USES:
+        yield _optional(database, tables, what_for, used=use in uses)
     for context in contexts:
         yield from _context(database, context)
 
@@ -78,17 +109,17 @@ def _version(connection: Connection) -> str:
     return str(connection.scalar(sa.func.version()))
 
 
-def _tls(connection: Connection, database: Database) -> Finding:
+def _tls(connection: Connection, database: Database, what: str) -> Finding:
     if database.sqlite:
-        return Finding(ok=True, what="OX database TLS", detail="not needed, it is a file")
+        return Finding(ok=True, what=what, detail="not needed, it is a file")
     row = connection.exec_driver_sql("SHOW STATUS LIKE 'Ssl_cipher'").first()
     cipher = row[1] if row else ""
     if not cipher:
         local = database.options.tls is None
         why = "this machine itself" if local else "switched off in the configuration"
-        return Finding(ok=True, what="OX database TLS", detail=f"not used: {why}")
+        return Finding(ok=True, what=what, detail=f"not used: {why}")
     verified = database.options.tls is None or database.options.tls.verify
-    return Finding(ok=True, what="OX database TLS", detail=cipher if verified else f"{cipher}, server NOT verified")
+    return Finding(ok=True, what=what, detail=cipher if verified else f"{cipher}, server NOT verified")
 
 
 def _schema_lock(database: Database, now: Callable[[], float]) -> Finding:
@@ -131,6 +162,51 @@ def _rights(database: Database) -> Iterator[Finding]:
         yield Finding(ok=False, what="OX rights", detail=f"missing: {', '.join(denied)}", hint=_GRANTS)
     else:
         yield Finding(ok=True, what="OX rights", detail="syncd may read and write what it needs")
+
+
+def _optional(database: Database, tables: Sequence[TableClause], what_for: str, *, used: bool) -> Finding:
+    """Try to read tables that only matter for some configurations; not being able to is a fault only where they do."""
+    names = " and ".join(table.name for table in tables)
+    never = sa.literal_column("1") == 0
+    try:
+        with database.reading() as connection:
+            for table in tables:
+                connection.execute(sa.select(*table.columns).where(never)).close()
+    except StoreError as error:
+        if used:
+            hint = f"{what_for} need SELECT on {names}; {_GRANTS}"
+            return Finding(ok=False, what=f"OX {names}", detail=error.message, hint=hint)
+        return Finding(ok=True, what=f"OX {names}", detail=f"not readable; only {what_for} would need it")
+    return Finding(ok=True, what=f"OX {names}", detail=f"readable, for {what_for}")
+
+
+def _configdb(options: StoreOptions, database: Database) -> Iterator[Finding]:
+    """Read the names of the database's contexts as a run does."""
+    what = "OX configdb"
+    try:
+        configdb = Database(options, section="configdb")
+    except SyncdError as error:
+        yield Finding(ok=False, what=what, detail=str(error))
+        return
+    try:
+        with database.reading() as connection:
+            ids = context_ids(connection)
+        with configdb.reading() as connection:
+            yield Finding(ok=True, what=what, detail=f"{configdb.where} answers: {_version(connection)}")
+            yield _tls(connection, configdb, f"{what} TLS")
+            total = connection.scalar(sa.select(sa.func.count(sa.distinct(LOGIN_CONTEXT.c.cid))))
+            names = named_contexts(ids, connection).names
+    except StoreError as error:
+        yield Finding(
+            ok=False, what=what, detail=error.message, hint=f"syncd needs SELECT on {LOGIN_CONTEXT.name} there"
+        )
+        return
+    finally:
+        configdb.engine.dispose()
+    further = len(names) - len(ids)
+    detail = f"{total} contexts, {len(ids)} in this database; these have {further} names besides their numbers"
+    hint = "is it the configdb of this database?" if ids and not further else ""
+    yield Finding(ok=not hint, what=f"{what} names", detail=detail, hint=hint)
 
 
 def _context(database: Database, context: int) -> Iterator[Finding]:

@@ -67,16 +67,24 @@ class StoreOptions:
     """Age at which OX's lock of a schema update counts as left behind (ox-facts 1.2)."""
     obfuscation: Obfuscation | None = None
     """Needed where a mailbox has a password."""
+    configdb: StoreOptions | None = None
+    """Open-Xchange's configdb (url, password and tls matter); needed where contexts are named otherwise than by id."""
 
 
 class Database:
-    """An engine with its name for messages, and a count of the statements sent."""
+    """An engine with its name for messages, and a count of the statements sent.
 
-    def __init__(self, options: StoreOptions, *, sleep: Callable[[float], object] = time.sleep) -> None:
+    `section` is what it is in the configuration and in messages: `database` or `configdb`.
+    """
+
+    def __init__(
+        self, options: StoreOptions, *, section: str = "database", sleep: Callable[[float], object] = time.sleep
+    ) -> None:
         self.options = options
-        self.url = _url(options)
+        self.section = section
+        self.url = _url(options, section)
         self.sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = _sqlite(self.url, options) if self.sqlite else _mysql(self.url, options)
+        self.engine = _sqlite(self.url, options) if self.sqlite else _mysql(self.url, options, section)
         self.statements = 0
         self._sleep = sleep
         self._readers = self.engine if self.sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
@@ -87,9 +95,9 @@ class Database:
     def where(self) -> str:
         """Name server and database for messages, without user and password."""
         if self.sqlite:
-            return f"Open-Xchange database {self.url.database}"
+            return f"Open-Xchange {self.section} {self.url.database}"
         place = self.url.query.get("unix_socket") or f"{self.url.host or 'localhost'}:{self.url.port or 3306}"
-        return f"Open-Xchange database {self.url.database} on {place}"
+        return f"Open-Xchange {self.section} {self.url.database} on {place}"
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -131,21 +139,21 @@ class Database:
         self.statements += 1
 
 
-def _url(options: StoreOptions) -> URL:
+def _url(options: StoreOptions, section: str) -> URL:
     try:
         url = make_url(options.url)
         backend = url.get_backend_name()
     except (ArgumentError, NoSuchModuleError) as error:
-        raise ConfigurationError((f"openxchange database url: {error}",)) from None
+        raise ConfigurationError((f"openxchange {section} url: {error}",)) from None
     if backend not in {"mysql", "mariadb", "sqlite"}:
-        raise ConfigurationError((f"openxchange database url: {backend!r} is not mysql, mariadb or sqlite",))
+        raise ConfigurationError((f"openxchange {section} url: {backend!r} is not mysql, mariadb or sqlite",))
     if backend == "sqlite":
         return url
     url = url.set(drivername="mysql+pymysql")
     return url.set(password=options.password.reveal()) if options.password else url
 
 
-def _mysql(url: URL, options: StoreOptions) -> Engine:
+def _mysql(url: URL, options: StoreOptions, section: str) -> Engine:
     return sa.create_engine(
         url,
         isolation_level="READ COMMITTED",
@@ -160,12 +168,12 @@ def _mysql(url: URL, options: StoreOptions) -> Engine:
             "sql_mode": _SQL_MODE,
             "init_command": f"SET SESSION innodb_lock_wait_timeout = {max(1, round(options.lock_timeout))},"
             f" SESSION group_concat_max_len = {ROOM}",
-            **_protection(url, options.tls),
+            **_protection(url, options.tls, section),
         },
     )
 
 
-def _protection(url: URL, tls: Tls | None) -> dict[str, object]:
+def _protection(url: URL, tls: Tls | None, section: str) -> dict[str, object]:
     """Give PyMySQL's TLS arguments; one context for all connections, since making one takes 20 ms."""
     if tls is None and (url.query.get("unix_socket") or _loopback(url.host)):
         return {"ssl_disabled": True}
@@ -175,7 +183,7 @@ def _protection(url: URL, tls: Tls | None) -> dict[str, object]:
     try:
         context = ssl.create_default_context(cafile=tls.ca)
     except OSError as error:
-        problem = f"openxchange.database.tls.ca: cannot read {tls.ca}: {error.strerror or error}"
+        problem = f"openxchange.{section}.tls.ca: cannot read {tls.ca}: {error.strerror or error}"
         raise ConfigurationError((problem,)) from None
     if not tls.verify:
         context.check_hostname = False

@@ -16,10 +16,11 @@ from sqlalchemy import ColumnElement, Connection
 
 from syncd.core.address import collation_key
 from syncd.core.model import Endpoint, Fields, Mailbox, MailboxRef, Observed
+from syncd.openxchange.matching import FEW
 from syncd.openxchange.obfuscation import Obfuscator
 from syncd.openxchange.packing import NULL, records, unpack
 from syncd.openxchange.tables import AUTH, MAIL, TRANSPORT, TRANSPORT_PROPERTIES, among
-from syncd.openxchange.users import FEW, chunks, primary_endpoints
+from syncd.openxchange.users import chunks, primary_endpoints
 
 _ADDRESSES = 5000
 """Addresses in one statement; 2,000 mailboxes of 50 members are one pass over the table."""

@@ -15,8 +15,19 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
+from sqlalchemy.sql import quoted_name
 
 _MAIL_URL, _TRANSPORT_URL = "imap://imap.example.org:143", "smtp://smtp.example.org:587"
+_LOGIN_CONTEXT: Mapping[str, Any] = {
+    "columns": [
+        {"name": "cid", "type": "int(10) unsigned"},
+        {"name": "login_info", "type": "varchar(255)", "collation": "utf8mb3_unicode_ci"},
+    ],
+    "keys": {
+        "PRIMARY": {"unique": True, "parts": ["login_info"]},
+        "cid": {"unique": False, "parts": ["cid"]},
+    },
+}
 
 
 def create_schema(engine: Engine, *, tables: Sequence[str] | None = None) -> None:
@@ -104,10 +115,35 @@ def add_users(
     add_rows(connection, "user_transport_account_properties", properties)
 
 
+def add_aliases(connection: Connection, cid: int, aliases: Sequence[tuple[int, str]]) -> None:
+    """Give users further addresses: (user, alias); OX lists the user's own address among them, too."""
+    add_rows(connection, "user_alias", [{"cid": cid, "user": user, "alias": alias} for user, alias in aliases])
+
+
+def add_group(connection: Connection, cid: int, group: int, name: str, members: Sequence[int] = ()) -> None:
+    """Add a group of users."""
+    row = {"cid": cid, "id": group, "identifier": name, "displayName": name, "lastModified": 0}
+    add_rows(connection, "groups", [row])
+    add_rows(connection, "groups_member", [{"cid": cid, "id": group, "member": member} for member in members])
+
+
+def create_configdb(engine: Engine) -> None:
+    """Create the one table of configdb that syncd reads."""
+    with engine.begin() as connection:
+        for statement in _ddl("login2context", _LOGIN_CONTEXT, sqlite=engine.dialect.name == "sqlite"):
+            connection.exec_driver_sql(statement)
+
+
+def name_context(connection: Connection, cid: int, *names: str) -> None:
+    """Let configdb know a context, as OX does by its number as text, its name and its login mappings."""
+    rows = [{"cid": cid, "login_info": name} for name in dict.fromkeys((str(cid), *names))]
+    add_rows(connection, "login2context", rows)
+
+
 def add_rows(connection: Connection, table: str, rows: Sequence[Mapping[str, object]]) -> None:
     """Insert rows that all have the same columns; columns not named get their default."""
     if rows:
-        target = sa.table(table, *(sa.column(name) for name in rows[0]))
+        target = sa.table(quoted_name(table, quote=True), *(sa.column(name) for name in rows[0]))
         connection.execute(sa.insert(target), [dict(row) for row in rows])
 
 

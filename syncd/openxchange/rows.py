@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 import sqlalchemy as sa
 from sqlalchemy import Connection, TableClause
 
+from syncd.openxchange.matching import FEW
 from syncd.openxchange.packing import records, unpack
 from syncd.openxchange.tables import (
     MAIL,
@@ -21,7 +22,7 @@ from syncd.openxchange.tables import (
     TRANSPORT_PROPERTIES,
     among,
 )
-from syncd.openxchange.users import FEW, chunks
+from syncd.openxchange.users import chunks
 
 _NUMBERS = frozenset(
     (

@@ -1,7 +1,7 @@
 """The account store that reads and writes Open-Xchange's tables directly: MySQL, MariaDB, and SQLite for playgrounds.
 
-This module only ties the parts together: `connect` (transactions), `gates` (lock, fitness), `users`, `observe`, `rows`
-(reading), `create`, `update`, `delete` (writing, by `batch`).
+This module only ties the parts together: `connect` (transactions), `gates` (lock, fitness), `users`, `groups`,
+`contexts`, `observe`, `rows` (reading), `create`, `update`, `delete` (writing, by `batch`).
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from syncd.errors import StoreRefused
 from syncd.openxchange.base import AccountStore, Creation, Deletion, Updating, Written
 from syncd.openxchange.batch import apply_batch
 from syncd.openxchange.connect import Database, StoreOptions
+from syncd.openxchange.contexts import context_ids, named_contexts
 from syncd.openxchange.create import Ciphers, create_accounts, reserve_ids
 from syncd.openxchange.delete import delete_accounts
 from syncd.openxchange.gates import NamedLock, refusals
+from syncd.openxchange.groups import read_groups
 from syncd.openxchange.obfuscation import obfuscator
 from syncd.openxchange.observe import Passwords, observe_context
 from syncd.openxchange.rows import account_rows
@@ -43,7 +45,7 @@ def open_store(options: StoreOptions) -> AccountStore:
     """Give a store; nothing is sent to the server yet.
 
     Raises:
-        ConfigurationError: the URL or the CA file cannot be used.
+        ConfigurationError: a URL or CA file cannot be used.
     """
     return SqlStore(options)
 
@@ -59,6 +61,7 @@ class SqlStore:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.database = Database(options, sleep=sleep)
+        self.configdb = Database(options.configdb, section="configdb", sleep=sleep) if options.configdb else None
         self._now = now
         self._lock = NamedLock(self.database)
         self._obfuscator = obfuscator(options.obfuscation) if options.obfuscation else None
@@ -79,15 +82,21 @@ class SqlStore:
     def users(self, context: int, asked: Asked) -> Users:
         """Look users up; see `AccountStore`."""
         with self.database.reading() as connection:
-            return look_up(connection, context, asked.logins, asked.ids)
+            return look_up(connection, context, asked)
 
     def groups(self, context: int, names: Collection[str]) -> Mapping[str, GroupRead]:
         """Give the members of groups; see `AccountStore`."""
-        raise NotImplementedError
+        with self.database.reading() as connection:
+            return read_groups(connection, context, names)
 
     def contexts(self) -> Contexts:
-        """Give the contexts that there are; see `AccountStore`."""
-        raise NotImplementedError
+        """Give the contexts that there are; their names come from configdb, where that is configured."""
+        with self.database.reading() as connection:
+            ids = context_ids(connection)
+        if self.configdb is None:
+            return named_contexts(ids, None)
+        with self.configdb.reading() as connection:
+            return named_contexts(ids, connection)
 
     def observe(self, mailboxes: Collection[Mailbox], seals: Mapping[tuple[int, int, int], bytes]) -> Observation:
         """Read the accounts of mailboxes; all contexts in one snapshot."""
@@ -157,6 +166,8 @@ class SqlStore:
     def close(self) -> None:
         """Close all connections."""
         self.database.engine.dispose()
+        if self.configdb is not None:
+            self.configdb.engine.dispose()
 
     def _shape(self) -> Shape:
         if self._known_shape is None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, TableClause
+from sqlalchemy.sql import quoted_name
 
 _RIGHTS = ("name", "url", "login", "password")
 _COUNTERS = ("disabled", "failed_auth_count", "failed_auth_date")
@@ -41,13 +42,18 @@ TRANSPORT = _table(
 MAIL_PROPERTIES = _table("user_mail_account_properties", "id", "cid", "user", "name", "value")
 TRANSPORT_PROPERTIES = _table("user_transport_account_properties", "id", "cid", "user", "name", "value")
 SEQUENCE = _table("sequence_mail_service", "cid", "id")
-USER = _table("user", "cid", "id", "guestCreatedBy")
+USER = _table("user", "cid", "id", "mail", "imapLogin", "guestCreatedBy")
 LOGIN = _table("login2user", "cid", "id", "uid")
+ALIAS = _table("user_alias", "cid", "user", "alias")
+GROUP = _table(quoted_name("groups", quote=True), "cid", "id", "identifier")  # a reserved word of MySQL 8
+GROUP_MEMBER = _table("groups_member", "cid", "id", "member")
+LOGIN_CONTEXT = _table("login2context", "cid", "login_info")
+"""In configdb."""
 UPDATE_TASK = _table("updateTask", "cid", "taskName", "lastModified")
 POP3 = (_table("pop3_storage_ids", "cid", "user", "id"), _table("pop3_storage_deleted", "cid", "user", "id"))
 
 REQUIRED = (MAIL, TRANSPORT, MAIL_PROPERTIES, TRANSPORT_PROPERTIES, SEQUENCE, USER, LOGIN, UPDATE_TASK)
-"""All that a run needs; the POP3 tables only matter for accounts of that protocol."""
+"""All that every run needs; the POP3 tables only matter for accounts of that protocol."""
 
 AUTH = "transport.auth"
 """Name of the property row that every account with a transport has (ox-facts 2.1)."""

@@ -1,7 +1,9 @@
-"""Look up users of one context: by login, by id, and the servers of their primary account (ox-facts 1.4).
+"""Look up users of one context: by login, address or id, and the servers of their primary account (ox-facts 1.4).
 
 Few names are asked for in IN lists; for many the table is read once as a stream. `login2user.uid` is compared exactly:
-its collation would ignore trailing blanks, Python does not.
+its collation would ignore trailing blanks, Python does not. The columns of addresses (`user.mail`, `user.imapLogin`,
+`user_alias.alias`) ignore letter case, accents and trailing blanks; here accents count, so that nobody gets a mailbox
+by resemblance.
 """
 
 from __future__ import annotations
@@ -12,13 +14,13 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection, Select
 
-from syncd.core.model import Endpoint, Users
-from syncd.openxchange.packing import records
-from syncd.openxchange.tables import LOGIN, MAIL, TRANSPORT, USER, among
+from syncd.core.address import collation_key, letters
+from syncd.core.model import Asked, By, Endpoint, Users
+from syncd.openxchange.matching import FEW, alike, by_key
+from syncd.openxchange.packing import NULL, records
+from syncd.openxchange.tables import ALIAS, LOGIN, MAIL, TRANSPORT, USER, among
 
 _T = TypeVar("_T")
-FEW = 2000
-"""Up to so many values are asked for by an IN list; more by reading everything."""
 _FETCH = 2000
 
 
@@ -35,15 +37,22 @@ def chunks(values: Collection[_T], size: int = FEW) -> Iterator[Sequence[_T]]:
         yield listed[start : start + size]
 
 
-def look_up(connection: Connection, context: int, logins: Collection[str], ids: Collection[int]) -> Users:
-    """Look users up by login, and tell which of the ids exist."""
-    wanted = frozenset(ids)
+def look_up(connection: Connection, context: int, asked: Asked) -> Users:
+    """Look users up by all that is asked: a constant number of statements, and those only that the question needs."""
+    wanted = frozenset(asked.ids)
     guests = _guests(connection, context)
+    existing = _existing(connection, context, wanted)
+    holders: dict[By, Mapping[str, set[int]]] = {
+        by: _holders(connection, context, by, texts) for by, texts in _by_address(asked) if texts
+    }
+    if wanted:
+        holders["id"] = {str(user): {user} for user in existing}
+    named = wanted.union(*(users for by, texts in holders.items() if by != "id" for users in texts.values()))
     # 0 = not found; the keys stay the caller's own texts, of which there may be 100,000
-    found = dict.fromkeys(logins, 0)
+    found = dict.fromkeys(asked.logins, 0)
     names: dict[int, str] = {}
-    for uid, user in _logins(connection, context, found.keys(), wanted):
-        if user in wanted:
+    for uid, user in _logins(connection, context, found.keys(), named):
+        if user in named:
             names.setdefault(user, uid)
         if uid in found:
             found[uid] = user
@@ -56,9 +65,15 @@ def look_up(connection: Connection, context: int, logins: Collection[str], ids: 
         by_login={uid: user for uid, user in found.items() if user and uid not in refused}
         if misses or refused
         else found,
+        found={
+            by: {text: tuple(sorted(users - guests)) for text, users in texts.items() if not users <= guests}
+            for by, texts in holders.items()
+        },
         other_case=_other_case(connection, context, misses),
-        guests=refused,
-        ids=_existing(connection, context, wanted),
+        guests=refused.union(
+            *({text for text, users in texts.items() if users <= guests} for texts in holders.values())
+        ),
+        ids=existing,
         logins=names,
     )
 
@@ -99,6 +114,28 @@ def _logins(
     for condition in conditions:
         for user, uid in records(connection, (LOGIN.c.id, LOGIN.c.uid), 1, LOGIN, condition):
             yield uid.decode(), int(user)
+
+
+def _by_address(asked: Asked) -> tuple[tuple[By, Collection[str]], ...]:
+    return ("mail", asked.mails), ("alias", asked.aliases), ("imap_login", asked.imap_logins)
+
+
+def _holders(connection: Connection, context: int, by: By, asked: Collection[str]) -> dict[str, set[int]]:
+    """Find the users, guests included, that have one of the asked texts; a text that nobody has is left out."""
+    source: sa.FromClause = USER
+    user, column = USER.c.id, USER.c.imapLogin if by == "imap_login" else USER.c.mail
+    if by == "alias":  # an alias may outlive its user
+        source = ALIAS.join(USER, sa.and_(USER.c.cid == ALIAS.c.cid, USER.c.id == ALIAS.c.user))
+        user, column = ALIAS.c.user, ALIAS.c.alias
+    texts = by_key(asked)
+    condition = sa.and_(USER.c.cid == context, alike(connection, column, texts))
+    holders: dict[str, set[int]] = {}
+    for number, stored in records(connection, (user, column), 1, source, condition) if texts else ():
+        value = "" if stored == NULL else stored.decode()
+        for text in texts.get(collation_key(value), ()):
+            if letters(text) == letters(value):
+                holders.setdefault(text, set()).add(int(number))
+    return holders
 
 
 def _guests(connection: Connection, context: int) -> frozenset[int]:
