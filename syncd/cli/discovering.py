@@ -154,23 +154,24 @@ def mappings(settings: Settings, found: Sequence[Mailbox]) -> list[dict[str, Any
 
 
 def _written(settings: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give the mappings as the file has them, by where they stand."""
-    for index, mapping in enumerate(settings.mappings):
-        yield settings.where("mappings", index), mapping.model_dump(mode="json", exclude_unset=True, by_alias=True)
+    """Give the mappings as the file has them, by where they stand; what has no value is left out."""
+    from syncd.settings.document import parse  # noqa: PLC0415
+
+    document: Any = parse(settings.path.read_bytes()).data
+    for index, mapping in enumerate(document["mappings"]):
+        yield settings.where("mappings", index), {key: value for key, value in mapping.items() if value is not None}
 
 
 def _mapping(written: Mapping[str, Any], mailbox: Mailbox) -> dict[str, Any]:
-    discover = written.get("discover", {})
-    account = {**written.get("account", {}), **discover.get("account", {})}
     texts = {key: getattr(mailbox.account, key) for key in ("name", "login", "personal", "reply_to")}
-    account.update({key: text for key, text in texts.items() if text is not None})
-    if isinstance(transport := account.get("transport"), dict) and mailbox.account.transport_login:
-        account["transport"] = {**transport, "login": mailbox.account.transport_login}
-    rest = {key: value for key, value in written.items() if key not in {"discover", "sources", "account", "context"}}
-    return {
+    texts = {key: text for key, text in texts.items() if text is not None}
+    account = {**texts, **(written.get("account") or {}), **texts}  # twice: for the order, and for the values
+    if account.get("transport") and mailbox.account.transport_login:
+        account["transport"] = {**account["transport"], "login": mailbox.account.transport_login}
+    first = {
         "mailbox": mailbox.address,
         "context": written["context"],
-        "sources": [{"group": mailbox.sources[0].value}, *written.get("sources", ())],
-        **rest,
-        "account": account,
+        "sources": [{"group": mailbox.sources[0].value}, *(written.get("sources") or ())],
     }
+    rest = {key: value for key, value in written.items() if key not in {*first, "discover", "account"}}
+    return {**first, **rest, "account": account}
