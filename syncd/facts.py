@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from syncd.core import continuity
 from syncd.core.address import collation_key
 from syncd.core.changes import Direction, Judgement, Orphan
+from syncd.core.desire import count
 from syncd.core.model import Claim, Mailbox, MailboxRef, Observation, Source
 from syncd.core.reads import Cause, DirectoryRead, SourceRead
 from syncd.ledger.ledger import Ledger
@@ -98,16 +99,19 @@ def counted(judgements: Sequence[Judgement], facts: Facts) -> dict[tuple[Mailbox
         for source in (*mailbox.sources, *mailbox.exclude):
             read = facts.reads[source]
             if read.complete and not (unfinished and source in judgement.plan.emptied):
-                found[mailbox.ref, str(source)] = len(read.members)
+                found[mailbox.ref, str(source)] = count(mailbox, read)
     return found
 
 
 def advanced(judgements: Sequence[Judgement], facts: Facts) -> dict[MailboxRef, Cursor]:
-    """Remember the server for the mailboxes whose members were all read; for others that of the last read stands."""
+    """Remember the server for the mailboxes whose members were all read; for others that of the last read stands.
+
+    So it does where no directory was asked: nothing was learned about any.
+    """
     return {
         mailbox.ref: Cursor(*facts.answered(mailbox), facts.wait_reason(mailbox) is None)
         for mailbox in (judgement.plan.mailbox for judgement in judgements)
-        if mailbox.sources and all(facts.reads[source].complete for source in mailbox.sources)
+        if facts.answered(mailbox)[0] and all(facts.reads[source].complete for source in mailbox.sources)
     }
 
 

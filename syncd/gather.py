@@ -8,7 +8,7 @@ open.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent import futures
 from contextlib import AbstractContextManager
@@ -120,18 +120,26 @@ class Gatherer:
         dynamic = any(pattern.placing is not None for pattern in self.patterns)
         contexts = self.store.contexts() if dynamic else Contexts(frozenset(), {})
         claimed: dict[str, set[int]] = defaultdict(set)
-        for ref, owned in claims.items():
-            if owned:
+        for ref, owners in claims.items():
+            if owners:
                 claimed[ref.key].add(ref.context)
         found: dict[MailboxRef, Mailbox] = {}
+        unclear = set(described.known)
+        several = Counter(mailbox.key for _, mailbox in described.mailboxes)
         for pattern, mailbox in described.mailboxes:
-            placed, problem = expansion.placed(
-                pattern, mailbox, contexts, _named(mailbox, read), claimed[mailbox.key] - _contexts(fixed, mailbox.key)
-            )
-            problems += [problem] if problem else []
+            key = mailbox.key
+            # Claims do not say which mapping they came from, so where several have the address none takes them over.
+            owned = claimed[key] - _contexts(fixed, key) if several[key] == 1 else frozenset[int]()
+            placed, problem = expansion.placed(pattern, mailbox, contexts, _named(mailbox, read), owned)
+            if problem:
+                problems.append(problem)
+                unclear |= {key} if claimed[key] else set()
             for one in placed:
-                if one.ref not in fixed:
-                    found.setdefault(one.ref, one)
+                if one.ref not in fixed and found.setdefault(one.ref, one) is not one:
+                    other = found[one.ref].pattern
+                    problems.append(
+                        f"{pattern.where}: {one.address} in context {one.context} is that of {other}, which counts"
+                    )
         missing = [discovery for discovery in read.discoveries.values() if not discovery.complete]
         return Census(
             configured=(*self.configured, *found.values()),
@@ -139,7 +147,7 @@ class Gatherer:
             problems=tuple(problems),
             undiscovered=tuple(dict.fromkeys(reason for discovery in missing for reason in discovery.reasons)),
             causes=tuple(sorted(cause for discovery in missing for cause in discovery.causes)),
-            unclear=described.known,
+            unclear=frozenset(unclear),
         )
 
     # ------------------------------------------------------------------ Open-Xchange

@@ -25,12 +25,13 @@ from syncd.core import continuity
 from syncd.core.changes import Judgement, MailboxPlan, Outcome, Report
 from syncd.core.desire import Desired, desire
 from syncd.core.guard import judge
+from syncd.core.identity import user_number
 from syncd.core.model import Asked, By, Mailbox, MailboxRef, Observed, Users
 from syncd.core.patterns import Pattern, told_once
 from syncd.core.plan import plan
 from syncd.core.verdict import result_of, summary
 from syncd.directory.directories import Directories
-from syncd.errors import LedgerError, StoreError, StoreRefused
+from syncd.errors import LedgerError, StoreRefused, SyncdError
 from syncd.facts import Census, Facts, advanced, counted, orphans, register, sightings
 from syncd.gather import Gatherer
 from syncd.ledger.lease import Lease
@@ -196,7 +197,7 @@ class Reconciler:
             mails=values["mail"],
             aliases=values["alias"],
             imap_logins=values["imap_login"],
-            ids=frozenset(int(value) for value in values["id"] if value.isascii() and value.isdecimal()),
+            ids=frozenset(number for value in values["id"] if (number := user_number(value)) is not None),
         )
         return self.store.users(context, asked)
 
@@ -319,12 +320,14 @@ class Reconciler:
 
     @contextmanager
     def _noted(self, run: str, command: str, *, partial: bool) -> Iterator[None]:
-        """Note that a run begins and, where Open-Xchange ends it by an error, that error; else it would seem to run."""
+        """Note that a run begins, and the error that ends it unless it is the ledger's; else it would seem to run."""
         started = self.clock()
         self.ledger.begin(run, command, started)
         try:
             yield
-        except StoreError as error:
+        except SyncdError as error:
+            if isinstance(error, LedgerError):  # it cannot be noted, or another run goes on
+                raise
             failed = Report(
                 run=run,
                 started=started,

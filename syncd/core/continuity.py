@@ -6,6 +6,7 @@ read) and settles what a run that died left open in the journal.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -16,11 +17,11 @@ def wait_reason(last: tuple[str, str | None] | None, server: str, counter: str |
     """Say why removals wait for another complete read; None = they do not.
 
     Args:
-        last: server and change counter of the last complete read; None when there was none.
+        last: server and change counter of the last complete read; None, or an empty server, when there was none.
         server: URL of the server read now.
         counter: its change counter now: contextCSN values, blank-separated, one for each replica id.
     """
-    if last is None or not server:
+    if last is None or not last[0] or not server:
         return None
     if server != last[0]:
         return f"read from {server}, the last complete read was from {last[0]}; waits for a second complete read"
@@ -31,8 +32,9 @@ def wait_reason(last: tuple[str, str | None] | None, server: str, counter: str |
 
 def qualified(counter: str, directory: str) -> str:
     """Write the counter of one of several directories so that its replicas are told apart from those of another."""
+    name = "_".join(re.split(r"[\s#]+", directory))  # both would cut the counter into pieces
     stamps = (parts for value in counter.split() if len(parts := value.split("#")) == 4)
-    return " ".join(f"{time}#{count}#{directory}/{replica}#{mod}" for time, count, replica, mod in stamps)
+    return " ".join(f"{time}#{count}#{name}/{replica}#{mod}" for time, count, replica, mod in stamps)
 
 
 def _went_back(before: str, now: str) -> bool:

@@ -87,9 +87,12 @@ class Desired:
         names = self.excluded
         if names and (claim.user in self.excluded_users or claim.member in names or _key(claim.dn) in names):
             return "excluded"
-        names = self.disabled
-        if names and (claim.member in names or (claim.member not in self.members and _key(claim.dn) in names)):
-            return "disabled in the directory"
+        if self.disabled and claim.member not in self.members:
+            # The entry that has its DN today may be another person's, unless one of the two has no stable id.
+            key = _key(claim.dn)
+            by_dn = f"dn:{key}" if _has_stable_id(claim.member) else key
+            if not self.disabled.isdisjoint((claim.member, by_dn)):
+                return "disabled in the directory"
         return None
 
     def replaced(self, claim: Claim, member: Member) -> bool:
@@ -125,11 +128,10 @@ def desire(
     unresolved: dict[str, Notice] = {}
     present: set[str] = set()
     doubles: list[str] = []
-    choices = mailbox.choices
     for member in members.values():
         if out and (member.id in out or member.key in out):
             continue
-        chosen = mailbox.context if choices is None else _chosen(member, choices)
+        chosen = _context(member, mailbox)
         user = identify(member, users) if chosen == mailbox.context else chosen
         if isinstance(user, str):
             unresolved[member.id] = Notice(None, _shown(member), member.dn, "", user)
@@ -142,7 +144,7 @@ def desire(
             doubles.append(f"{known.member.dn} and {member.dn} are both user {user} ({known.login})")
         if known is None or _nearer(member, known.member):
             accounts[user] = Want(_login(member, user, users), member)
-    excluded_users = _users_of(excluded, users)
+    excluded_users = _users_of(excluded, mailbox, users)
     for user in excluded_users & accounts.keys():
         del accounts[user]
     reasons = [f"{read.source}: {reason}" for read in (*included, *excluded) for reason in read.reasons]
@@ -174,7 +176,7 @@ def desire(
         emptied=tuple(
             read.source
             for read in (*included, *excluded)
-            if read.complete and not read.members and counts.get((mailbox.ref, str(read.source)), 0)
+            if read.complete and not count(mailbox, read) and counts.get((mailbox.ref, str(read.source)), 0)
         ),
     )
 
@@ -197,8 +199,16 @@ def _nearer(member: Member, known: Member) -> bool:
     return (len(member.path), member.id) < (len(known.path), known.id)
 
 
-def _chosen(member: Member, choices: Mapping[str, int]) -> int | str:
-    """Give the context that a member chooses, or the reason why it is not known."""
+def count(mailbox: Mailbox, read: SourceRead) -> int:
+    """Count the members of a source, as the next run compares it; who is disabled is excluded, but not included."""
+    return len(read.members) + (len(read.disabled) if read.source in mailbox.exclude else 0)
+
+
+def _context(member: Member, mailbox: Mailbox) -> int | str:
+    """Give the context that a member belongs to, or the reason why it is not known."""
+    choices = mailbox.choices
+    if choices is None or member.id.startswith("ox:"):  # a group of Open-Xchange is one of this context
+        return mailbox.context
     if not member.contexts:
         return "what names its context is missing in the directory entry, or may not be read"
     found = {choices.get(collation_key(name)) for name in member.contexts}
@@ -239,10 +249,18 @@ def few(texts: Sequence[str], what: str, most: int = 3) -> Iterator[str]:
         yield f"… and {len(texts) - most} more such {what}"
 
 
-def _users_of(excluded: list[SourceRead], users: Users) -> frozenset[int]:
-    """Give the users whom an exclusion names, maybe by another entry than the one that included them."""
-    known = (members for read in excluded for members in (read.members, read.disabled))
-    named = (identify(member, users) for members in known for member in members.values())
+def _users_of(excluded: list[SourceRead], mailbox: Mailbox, users: Users) -> frozenset[int]:
+    """Give the users whom an exclusion names, maybe by another entry than the one that included them.
+
+    An entry that chooses another context excludes nobody here: the same login is another person's.
+    """
+    named = (
+        identify(member, users)
+        for read in excluded
+        for members in (read.members, read.disabled)
+        for member in members.values()
+        if read.source.chooser is None or _context(member, mailbox) == mailbox.context
+    )
     return frozenset(user for user in named if isinstance(user, int))
 
 

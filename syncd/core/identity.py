@@ -21,6 +21,8 @@ from __future__ import annotations
 from syncd.core.model import By, Rule, Users
 from syncd.core.reads import Member
 
+MAX_ID = 2**31 - 1
+"""The largest user id: Open-Xchange keeps ids as Java's `int`."""
 _WORDS: dict[By, str] = {
     "login": "user",
     "mail": "user with the address",
@@ -60,7 +62,22 @@ def named_by(by: By, value: str, users: Users) -> tuple[int, ...]:
     if by == "login":
         user = users.by_login.get(value)
         return () if user is None else (user,)
+    if by == "id":
+        number = user_number(value)
+        value = "" if number is None else str(number)
     return users.found.get(by, {}).get(value, ())
+
+
+def user_number(value: str) -> int | None:
+    """Read a user id as a directory has it, leading zeros allowed; None = it can be no id (the column is INT4).
+
+    A value may be of any length: nothing that a database, or Python, would refuse to read as a number gets through.
+    """
+    if not (value.isascii() and value.isdecimal()):
+        return None
+    digits = value.lstrip("0")
+    number = int(digits) if 0 < len(digits) <= len(str(MAX_ID)) else 0
+    return number if 0 < number <= MAX_ID else None
 
 
 def _absent(member: Member, users: Users) -> str:

@@ -9,12 +9,14 @@ contexts. What a template cannot give is a problem in words, never an error: it 
 | no value, several values, or no address            | a problem: not managed, nothing is done to its accounts       |
 | the same as of another entry of any search         | a problem for each of them: not managed until it is clear     |
 | the same as of a mapping that names it             | the mapping counts; a problem tells of the other              |
+
+The rows from the last to the first: a mapping that names an address settles it, whatever is found.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import translate
@@ -37,13 +39,25 @@ class Sieve(NamedTuple):
     on: Literal["mailbox", "group"]
     """The address, or the DN and each value of `cn` of the group."""
     text: str
-    """A glob (`support-*`), or a regular expression between slashes (`/^s[a-z]+$/`); letter case does not matter."""
+    """A glob for the whole (`support-*`), or a regular expression for any part, between slashes (`/^s[a-z]+$/`).
 
-    def lets_through(self, address: str, found: Found) -> bool:
-        """Tell whether it fits."""
-        texts = (address,) if self.on == "mailbox" else (found.dn, *found.attributes.get("cn", ()))
-        matches = self.expression()
-        return any(matches.search(text) for text in texts)
+    Letter case does not matter.
+    """
+
+    def may_let_through(self, addresses: Sequence[str], found: Found) -> bool:
+        """Tell whether it fits any of the addresses, or may: where there is none nobody can know."""
+        return (self.on == "mailbox" and not addresses) or any(self._fitting(addresses, found))
+
+    def surely_lets_through(self, addresses: Sequence[str], found: Found) -> bool:
+        """Tell whether it fits all of the addresses, of which there is one; the DN or any `cn` of the group."""
+        fitting = list(self._fitting(addresses, found))
+        return all(fitting) and bool(fitting) if self.on == "mailbox" else any(fitting)
+
+    def _fitting(self, addresses: Sequence[str], found: Found) -> Iterator[bool]:
+        expression = self.expression()
+        matches = expression.search if self._slashed else expression.fullmatch
+        texts = addresses if self.on == "mailbox" else (found.dn, *found.attributes.get("cn", ()))
+        return (matches(text) is not None for text in texts)
 
     def expression(self) -> re.Pattern[str]:
         """Compile it.
@@ -51,8 +65,11 @@ class Sieve(NamedTuple):
         Raises:
             re.error: it is no regular expression.
         """
-        slashed = len(self.text) > 1 and self.text[0] == self.text[-1] == "/"
-        return re.compile(self.text[1:-1] if slashed else translate(self.text), re.IGNORECASE)
+        return re.compile(self.text[1:-1] if self._slashed else translate(self.text), re.IGNORECASE)
+
+    @property
+    def _slashed(self) -> bool:
+        return len(self.text) > 1 and self.text[0] == self.text[-1] == "/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,34 +145,34 @@ def described(
         discoveries: by search.
         fixed: keys of the addresses of mappings that name them.
     """
-    made: list[tuple[Pattern, Mailbox]] = []
+    made = [(pattern, pattern.mailbox) for pattern in patterns if pattern.search is None]
+    named = {*fixed, *(mailbox.key for _, mailbox in made)}
     problems: list[str] = []
     entries: dict[str, list[tuple[Pattern, Mailbox, Found]]] = defaultdict(list)
     known: set[str] = set()
     for pattern in patterns:
-        if pattern.search is None:
-            made.append((pattern, pattern.mailbox))
-            continue
         for found in _found(pattern, discoveries):
             if not _fits(pattern, found):
                 continue
-            mailbox, problem, key = _mailbox(pattern, found)
-            if mailbox is not None:
+            mailbox, problem, keys = _mailbox(pattern, found)
+            if mailbox is not None and mailbox.key in named:
+                problems.append(
+                    f"{pattern.where}: {found.dn}: {mailbox.address} has a mapping of its own, which counts"
+                )
+            elif mailbox is not None:
                 entries[mailbox.key].append((pattern, mailbox, found))
             else:
                 problems.append(f"{pattern.where}: {found.dn}: {problem}")
-                known.update({key} - {""})
+                known |= keys
     for key, several in entries.items():
-        pattern, mailbox, found = several[0]
+        pattern, mailbox, _ = several[0]
         if len(several) > 1:
             names = " and ".join(sorted(one.dn for _, _, one in several))
             problems.append(f"{pattern.where}: {mailbox.address} is described by {names}; by none until one is left")
             known.add(key)
-        elif key in fixed:
-            problems.append(f"{pattern.where}: {found.dn}: {mailbox.address} has a mapping of its own, which counts")
         else:
             made.append((pattern, mailbox))
-    return Described(mailboxes=tuple(made), problems=tuple(problems), known=frozenset(known))
+    return Described(mailboxes=tuple(made), problems=tuple(problems), known=frozenset(known - named))
 
 
 def placed(
@@ -198,10 +215,7 @@ def told_once(plans: Mapping[MailboxRef, MailboxPlan]) -> dict[MailboxRef, Mailb
             families[plan.mailbox.pattern, ref.key].append(ref)
     told = dict(plans)
     for refs in families.values():
-        counts: dict[str, int] = defaultdict(int)
-        for ref in refs:
-            for notice in plans[ref].unresolved:
-                counts[notice.member] += 1
+        counts = Counter(member for ref in refs for member in {notice.member for notice in plans[ref].unresolved})
         for ref in refs:
             plan = plans[ref]
             kept = tuple(
@@ -220,25 +234,33 @@ def _found(pattern: Pattern, discoveries: Mapping[Search, Discovery]) -> Sequenc
 
 
 def _fits(pattern: Pattern, found: Found) -> bool:
-    """Tell whether the expression matches and the sieves let the entry through."""
+    """Tell whether the expression matches and the sieves let the entry through.
+
+    An entry without an address, or with several, is not dropped in silence by a sieve on addresses: it has a problem.
+    """
     if pattern.expression is not None and _attributes(pattern, found) is None:
         return False
-    address = next(iter(_addresses(pattern, found)), "")
-    if pattern.include and not any(sieve.lets_through(address, found) for sieve in pattern.include):
+    addresses = _addresses(pattern, found)
+    if pattern.include and not any(sieve.may_let_through(addresses, found) for sieve in pattern.include):
         return False
-    return not any(sieve.lets_through(address, found) for sieve in pattern.exclude)
+    return not any(sieve.surely_lets_through(addresses, found) for sieve in pattern.exclude)
 
 
 def _attributes(pattern: Pattern, found: Found) -> Mapping[str, Sequence[str]] | None:
-    """Give the attributes with the named groups of the expression; None where it matches no value."""
+    """Give the attributes with the named groups of the expression; None where it matches no value.
+
+    Servers sort values as they like, so what matches several values gives several.
+    """
     if pattern.expression is None:
         return found.attributes
     name, expression = pattern.expression
-    for value in found.attributes.get(name, ()):
-        if match := expression.search(value):
-            groups = {key.lower(): (text,) for key, text in match.groupdict().items() if text}
-            return {**found.attributes, **groups}
-    return None
+    matches = [match for value in found.attributes.get(name, ()) if (match := expression.search(value))]
+    if not matches:
+        return None
+    groups: dict[str, dict[str, None]] = defaultdict(dict)
+    for key, text in (pair for match in matches for pair in match.groupdict().items() if pair[1]):
+        groups[key.lower()][text] = None
+    return {**found.attributes, **{key: tuple(texts) for key, texts in groups.items()}}
 
 
 def _addresses(pattern: Pattern, found: Found) -> tuple[str, ...]:
@@ -246,25 +268,25 @@ def _addresses(pattern: Pattern, found: Found) -> tuple[str, ...]:
     return () if pattern.address is None or attributes is None else pattern.address.values(attributes)
 
 
-def _mailbox(pattern: Pattern, found: Found) -> tuple[Mailbox | None, str, str]:
-    """Give the mailbox that an entry describes, or what is wrong and the key of its address, as far as known."""
+def _mailbox(pattern: Pattern, found: Found) -> tuple[Mailbox | None, str, frozenset[str]]:
+    """Give the mailbox that an entry describes, or what is wrong and the keys of its addresses, as far as known."""
     addresses = _addresses(pattern, found)
     if len(addresses) != 1:
         what = "gives nothing" if not addresses else f"gives several values: {', '.join(addresses)}"
-        return None, f"mailbox {pattern.address} {what}", ""
+        return None, f"mailbox {pattern.address} {what}", frozenset(map(collation_key, addresses))
     [address] = addresses
     if not _ADDRESS(address) or len(address) > MAX_ADDRESS or not address.isprintable():
-        return None, f"mailbox {pattern.address} gives {address!r}, which is no address", ""
+        return None, f"mailbox {pattern.address} gives {address!r}, which is no address", frozenset()
     key = collation_key(address)
     texts: dict[str, str] = {}
     for name, template in pattern.texts.items():
         values = template.values(_attributes(pattern, found) or {})
         if len(values) != 1:
             what = "nothing" if not values else f"several values: {', '.join(values)}"
-            return None, f"{address}: account.{name} {template} gives {what}", key
+            return None, f"{address}: account.{name} {template} gives {what}", frozenset((key,))
         texts[name] = values[0]
     if problem := _too_long(texts):
-        return None, f"{address}: {problem}", key
+        return None, f"{address}: {problem}", frozenset((key,))
     source = pattern.source(found)
     prototype = pattern.mailbox
     account: Account = replace(prototype.account, **texts)  # type: ignore[arg-type] # all of them are texts
@@ -272,7 +294,7 @@ def _mailbox(pattern: Pattern, found: Found) -> tuple[Mailbox | None, str, str]:
     named = replace(
         prototype, address=address, key=key, account=account, sources=(*own, *prototype.sources), pattern=pattern.where
     )
-    return named, "", key
+    return named, "", frozenset((key,))
 
 
 _LENGTHS = {"name": 128, "login": 128, "personal": 64, "reply_to": 256, "transport_login": 128}

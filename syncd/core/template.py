@@ -11,7 +11,7 @@
 | `{{`, `}}`            | a brace                                                                    |
 
 Several filters follow each other from left to right. Several attributes in one text give every combination of their
-values; where one has no value the text gives nothing.
+values; where one has no value the text gives nothing. An empty value is none.
 """
 
 from __future__ import annotations
@@ -122,13 +122,13 @@ def _filled(place: Place, attributes: Mapping[str, Sequence[str]]) -> Sequence[s
         values: Iterable[str] = attributes.get(name, ())
         for chosen in place.filters:
             values = FILTERS[chosen](values)
-        if found := tuple(values):
+        if found := tuple(filter(None, values)):
             return found
     return ()
 
 
 def _localpart(values: Iterable[str]) -> Iterable[str]:
-    return (value.rpartition("@")[0] for value in values if value.rpartition("@")[0])
+    return (value.rpartition("@")[0] for value in values)
 
 
 def _domain(values: Iterable[str]) -> Iterable[str]:

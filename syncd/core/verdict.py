@@ -48,12 +48,15 @@ def result_of(report: Report) -> Result:
     |------------------------------------------------------------|------------|
     | errors of systems, or an outcome that failed               | failed     |
     | a mailbox not read completely, or anything withheld        | incomplete |
+    | a discovery not complete: not all mailboxes are known      | incomplete |
     | a direction held                                           | held       |
     | nothing of these                                           | ok         |
     """
     if report.errors or any(outcome.result == "failed" for outcome in report.outcomes):
         return Result.FAILED
-    if any(not judgement.plan.complete or judgement.plan.withheld for judgement in report.judgements):
+    if report.undiscovered or any(
+        not judgement.plan.complete or judgement.plan.withheld for judgement in report.judgements
+    ):
         return Result.INCOMPLETE
     if any(judgement.held for judgement in report.judgements):
         return Result.HELD
