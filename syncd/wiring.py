@@ -8,11 +8,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from syncd.core.address import collation_key
-from syncd.core.model import Account, Endpoint, Limits, Mailbox, Rule, Share
-from syncd.core.template import attribute
+from syncd.core.model import Account, Endpoint, Limits, Mailbox, Share
+from syncd.core.patterns import Pattern
 from syncd.directory.connection import Options
 from syncd.directory.directories import Directories
-from syncd.errors import SyncdError
+from syncd.errors import ConfigurationError, SyncdError
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import LedgerOptions
 from syncd.openxchange.base import AccountStore
@@ -22,6 +22,7 @@ from syncd.openxchange.sql import open_store
 from syncd.run import Reconciler
 from syncd.settings import models
 from syncd.settings.loading import Settings
+from syncd.settings.mailboxes import rules
 
 NOTHING = Limits(removals=Share(percent=0, floor=0), additions=0, updates=Share(percent=0, floor=0))
 """Limits that hold everything but what is approved."""
@@ -34,6 +35,8 @@ class Instance:
     settings: Settings
     mailboxes: tuple[Mailbox, ...]
     """Those that stand in the configuration by themselves."""
+    patterns: tuple[Pattern, ...]
+    """What stands for mailboxes that each run finds out."""
     directory: Directories
     store: AccountStore
     ledger: Ledger
@@ -80,17 +83,20 @@ def assemble(settings: Settings, ledger: Ledger) -> Instance:
         ConfigurationError: a secret cannot be read.
     """
     mailboxes = settings.mailboxes()
-    directory = Directories({"": directory_options(settings)})
+    patterns = settings.patterns()
+    directory = Directories(directory_options(settings))
     store = open_store(store_options(settings))
     return Instance(
         settings=settings,
         mailboxes=mailboxes,
+        patterns=patterns,
         directory=directory,
         store=store,
         ledger=ledger,
         reconciler=Reconciler(
             mailboxes=mailboxes,
             configured=mailboxes,
+            patterns=patterns,
             directory=directory,
             store=store,
             ledger=ledger,
@@ -99,36 +105,67 @@ def assemble(settings: Settings, ledger: Ledger) -> Instance:
     )
 
 
-def directory_options(settings: Settings) -> Options:
-    """Say where the directory is and how it is reached."""
-    section = settings.directory
+def directory_options(settings: Settings) -> dict[str, Options]:
+    """Say, by name, where each directory is, how it is reached and what its entries mean.
+
+    Raises:
+        ConfigurationError: passwords that cannot be read, all of them.
+    """
+    options: dict[str, Options] = {}
+    problems: list[str] = []
+    for name, section in settings.directories().items():
+        try:
+            options[name] = _directory(name, section)
+        except ConfigurationError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigurationError(tuple(problems))
+    return options
+
+
+def _directory(name: str, section: models.Directory) -> Options:
+    bind, tls = section.bind or models.Bind(), section.tls
     return Options(
+        name=name,
         urls=section.urls,
         base=section.base,
-        bind_dn=section.bind.dn if section.bind else None,
-        password=section.bind.password.read() if section.bind else None,
-        ca=str(section.tls.ca) if section.tls.ca else None,
-        verify=section.tls.verify,
-        starttls=section.tls.starttls,
+        kind=section.kind,
+        method=bind.method,
+        bind_dn=bind.dn,
+        password=bind.password.read() if bind.password else None,
+        host=bind.host,
+        ca=str(tls.ca) if tls.ca else None,
+        certificate=str(tls.cert) if tls.cert else None,
+        certificate_key=str(tls.key) if tls.key else None,
+        verify=tls.verify,
+        starttls=tls.starttls,
         connect_timeout=section.timeout.connect,
         receive_timeout=section.timeout.receive,
         page_size=section.page_size,
-        rules=(Rule("login", tuple(attribute(name) for name in section.users.login)),),
+        rules=rules(section.users),
+        disabled=section.disabled,
+        expired=section.expired,
+        dangling=section.dangling,
+        must_see=section.must_see,
+        nesting=section.nesting,
     )
 
 
 def store_options(settings: Settings) -> StoreOptions:
-    """Say where the Open-Xchange database is, how it is reached and how passwords are stored there."""
+    """Say where the Open-Xchange databases are, how they are reached and how passwords are stored there."""
     section = settings.openxchange
-    database = section.database
-    return StoreOptions(
-        url=database.url,
-        password=database.password.read() if database.password else None,
-        tls=_tls(database),
+    return replace(
+        _database(section.database),
+        configdb=_database(section.configdb) if section.configdb else None,
         obfuscation=Obfuscation(format=section.obfuscation.format, key=section.obfuscation.key.read())
         if section.obfuscation
         else None,
     )
+
+
+def _database(database: models.Database) -> StoreOptions:
+    password = database.password.read() if database.password else None
+    return StoreOptions(url=database.url, password=password, tls=_tls(database))
 
 
 def _tls(database: models.Database) -> Tls | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
-from syncd.settings import texts
+from syncd.settings import selection, syntax, texts
 
 TEXT = {"type": "string", "minLength": 1}
 
@@ -69,6 +70,16 @@ DN = Annotated[str, Checked(texts.distinguished_name)]
 Host = Annotated[str, Checked(texts.host)]
 ConfigPath = Annotated[Path, Checked(_relative)]
 Folder = Annotated[str | None, limited(texts.FOLDER_LENGTH)]
+Templates = Annotated[
+    tuple[str, ...] | None,
+    Checked(
+        selection.templates,
+        {"type": ["string", "array"], "minLength": 1, "minItems": 1, "items": {"type": "string", "minLength": 1}},
+    ),
+]
+Template = Annotated[str, Checked(selection.template)]
+Scope = Annotated[Literal["base", "one", "sub"], choice("base", "one", "sub")]
+Filter = Annotated[str, Checked(syntax.ldap_filter)]
 
 
 class Section(BaseModel):
@@ -81,4 +92,15 @@ class Section(BaseModel):
     def _absent(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {key: item for key, item in value.items() if item is not None or key not in cls.model_fields}
+        known = keys(cls)
+        return {key: item for key, item in value.items() if item is not None or key not in known}
+
+
+def keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Give the fields of a model by the key that the file has for them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def items(model: BaseModel) -> Iterator[tuple[str, Any]]:
+    """Give the values of a model by the key that the file has for them."""
+    return ((field.alias or name, getattr(model, name)) for name, field in type(model).model_fields.items())

@@ -13,18 +13,22 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import PrivateAttr, ValidationError
 
 from syncd.core.model import Mailbox
+from syncd.core.patterns import Pattern
 from syncd.errors import ConfigurationError
-from syncd.settings import checks, mailboxes
+from syncd.settings import checks, mailboxes, patterns
+from syncd.settings import mapping as shapes
 from syncd.settings import problems as plain
 from syncd.settings.document import Document, Problem, Step, parse, shown
-from syncd.settings.kinds import Section
-from syncd.settings.models import Configuration
+from syncd.settings.kinds import Section, items
+from syncd.settings.models import Configuration, Directory
 from syncd.settings.secrets import Place, SecretRef
+
+_Built = TypeVar("_Built")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,16 +87,52 @@ class Settings(Configuration):
         return f"{self.path}:{self._origin.document.line(path)}"
 
     def mailboxes(self) -> tuple[Mailbox, ...]:
-        """Give the configured mailboxes in the order of the file; reads the accounts' passwords.
+        """Give the mailboxes whose address and context are written down, in the order of the file.
+
+        Reads the passwords of their accounts.
 
         Raises:
             ConfigurationError: passwords that cannot be read, all of them.
         """
-        found: list[Mailbox] = []
+        return self._built(lambda mapping: not patterns.dynamic(mapping), self._mailbox)
+
+    def patterns(self) -> tuple[Pattern, ...]:
+        """Give the mappings whose mailboxes or contexts each run finds out, in the order of the file.
+
+        Reads the passwords of their accounts.
+
+        Raises:
+            ConfigurationError: passwords that cannot be read, all of them.
+        """
+        return self._built(patterns.dynamic, self._pattern)
+
+    def directories(self) -> Mapping[str, Directory]:
+        """Give the sections of the directories by name; that of the only one, which needs none, as ""."""
+        return self.named_directories()
+
+    def _mailbox(self, index: int, mapping: shapes.Mapping) -> Mailbox:
+        del index
+        return mailboxes.mailbox(mapping, self.limits, self._only)
+
+    def _pattern(self, index: int, mapping: shapes.Mapping) -> Pattern:
+        return patterns.pattern(mapping, self.limits, self._only, self.where("mappings", index))
+
+    @property
+    def _only(self) -> str:
+        """Name of the directory that is meant where none is named; empty too where one has to be."""
+        names = [*self.directories()]
+        return names[0] if len(names) == 1 else ""
+
+    def _built(
+        self, wanted: Callable[[shapes.Mapping], bool], build: Callable[[int, shapes.Mapping], _Built]
+    ) -> tuple[_Built, ...]:
+        found: list[_Built] = []
         problems: list[str] = []
-        for mapping in self.mappings:
+        for index, mapping in enumerate(self.mappings):
+            if not wanted(mapping):
+                continue
             try:
-                found.append(mailboxes.mailbox(mapping, self.limits))
+                found.append(build(index, mapping))
             except ConfigurationError:
                 problems += _unreadable(references(mapping))  # both passwords of the account may be missing
         if problems:
@@ -100,27 +140,28 @@ class Settings(Configuration):
         return tuple(found)
 
     def secrets_problems(self) -> tuple[str, ...]:
-        """Try to read every secret and every CA file; give one line for each that cannot be used."""
+        """Try to read every secret, certificate and key; give one line for each that cannot be used."""
         return (*_unreadable(references(self)), *self._missing_certificates())
 
     def _missing_certificates(self) -> Iterator[str]:
         for path, model in _sections(self, ()):
-            ca = getattr(model, "ca", None)
-            if not isinstance(ca, Path):
-                continue
-            try:
-                with ca.open("rb"):
+            for key, value in items(model):
+                if not isinstance(value, Path):
                     continue
-            except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or "no such path"
-                yield self._origin.message(Problem((*path, "ca"), f"cannot read {ca}: {reason}"))
+                try:
+                    with value.open("rb"):
+                        continue
+                except (OSError, ValueError) as error:
+                    reason = getattr(error, "strerror", None) or "no such path"
+                    yield self._origin.message(Problem((*path, key), f"cannot read {value}: {reason}"))
 
 
 def load(path: Path, *, environ: Mapping[str, str] = os.environ) -> Settings:
     """Load and check a configuration file.
 
-    Relative paths of secrets (`file:`) and certificates (`ca:`) are relative to the file's directory; `ldif:` and
-    `sqlite:` URLs hold absolute paths. `environ` is where `{env: NAME}` and $CREDENTIALS_DIRECTORY are looked up.
+    Relative paths of secrets (`file:`), certificates and keys (`ca:`, `cert:`, `key:`) are relative to the file's
+    directory; `ldif:` and `sqlite:` URLs hold absolute paths. `environ` is where `{env: NAME}` and
+    $CREDENTIALS_DIRECTORY are looked up.
 
     Raises:
         ConfigurationError: with all problems found, sorted by line.
@@ -150,20 +191,20 @@ def load(path: Path, *, environ: Mapping[str, str] = os.environ) -> Settings:
 def references(section: Section) -> Iterator[tuple[tuple[Step, ...], SecretRef]]:
     """Give every secret reference below a section with its path."""
     for path, model in _sections(section, ()):
-        for name in type(model).model_fields:
-            if isinstance(reference := getattr(model, name), SecretRef):
-                yield (*path, name), reference
+        for key, value in items(model):
+            if isinstance(value, SecretRef):
+                yield (*path, key), value
 
 
 def _sections(model: Section, path: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ...], Section]]:
     yield path, model
-    for name in type(model).model_fields:
-        value = getattr(model, name)
-        for index, item in enumerate(value if isinstance(value, tuple) else ()):
+    for key, value in items(model):
+        several = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, tuple) else ()
+        for step, item in several:
             if isinstance(item, Section):
-                yield from _sections(item, (*path, name, index))
+                yield from _sections(item, (*path, key, step))
         if isinstance(value, Section):
-            yield from _sections(value, (*path, name))
+            yield from _sections(value, (*path, key))
 
 
 def _unreadable(found: Iterator[tuple[tuple[Step, ...], SecretRef]]) -> list[str]:

@@ -2,32 +2,100 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import Literal, get_args
+
 from syncd.core import model as core
 from syncd.core.address import collation_key
+from syncd.core.template import Template, attribute
 from syncd.settings import mapping as shapes
+from syncd.settings import sources as origins
 from syncd.settings.models import Limits, Share
+from syncd.settings.selection import Chosen
 
+_WAYS: tuple[core.By, ...] = get_args(core.By)
 LOCALHOST = (core.Endpoint("imap://localhost:143", True), core.Endpoint("smtp://localhost:25", True))
 """What OX writes for `source: localhost` (the literals of its storage, ox-facts 2.6)."""
 
 
-def mailbox(mapping: shapes.Mapping, limits: Limits) -> core.Mailbox:
+def mailbox(mapping: shapes.Mapping, limits: Limits, directory: str) -> core.Mailbox:
     """Give a mapping as a core value; reads the account's passwords.
+
+    Args:
+        mapping: it may leave the address, and the texts of the account, to be found out: these are empty then, as the
+            context is 0.
+        limits: what holds where the mapping has no limits of its own.
+        directory: the one that is meant where none is named.
 
     Raises:
         ConfigurationError: a password cannot be read.
     """
+    address = mapping.mailbox or ""
     return core.Mailbox(
-        address=mapping.mailbox,
-        key=collation_key(mapping.mailbox),
-        context=mapping.context,
+        address=address,
+        key=collation_key(address),
+        context=mapping.context if isinstance(mapping.context, int) else 0,
         account=_account(mapping.account),
-        sources=tuple(_source(source, mapping.nested) for source in mapping.sources),
-        exclude=tuple(_source(source, mapping.nested) for source in mapping.exclude),
+        sources=tuple(sources(mapping, mapping.sources, directory, chooser(mapping))),
+        exclude=tuple(sources(mapping, mapping.exclude, directory, None)),
         existing=mapping.existing,
         extra=mapping.extra,
         limits=_limits(mapping.limits, limits),
     )
+
+
+def rules(users: origins.Users | None) -> tuple[core.Rule, ...]:
+    """Give the rules of a `users` section; none where it says nothing, which leaves it to the directory."""
+    if users is None:
+        return ()
+    if users.login is not None:
+        return (_rule("login", users.login),)
+    return tuple(
+        _rule(by, templates)
+        for rule in users.rules or ()
+        for by in _WAYS
+        if (templates := getattr(rule, by)) is not None
+    )
+
+
+def chooser(mapping: shapes.Mapping) -> Template | None:
+    """Give what in a member's entry names its context; None where members do not choose."""
+    context = mapping.context
+    if not isinstance(context, Chosen) or context.by not in {"attribute", "domain"}:
+        return None
+    return attribute(context.value if context.by == "attribute" else f"{{{context.value}:domain}}")
+
+
+def sources(
+    mapping: shapes.Mapping, wanted: Iterable[origins.Source], directory: str, chosen: Template | None
+) -> Iterator[core.Source]:
+    """Give sources of a mapping as core values.
+
+    Args:
+        mapping: has what its sources have in common.
+        wanted: its sources or its exclusions.
+        directory: the one that is meant where none is named.
+        chosen: what in a member's entry names its context.
+    """
+    for source in wanted:
+        if source.users is not None:
+            logins = tuple(dict.fromkeys(source.users))
+            yield core.Source(kind="users", value=", ".join(logins), logins=logins)
+        elif source.ox_group is not None:
+            context = mapping.context if isinstance(mapping.context, int) else None
+            yield core.Source(kind="ox_group", value=source.ox_group, context=context)
+        else:
+            kind, value = _searched(source)
+            yield core.Source(
+                kind=kind,
+                value=value,
+                directory=source.directory or mapping.directory or directory,
+                rules=rules(mapping.users),
+                chooser=chosen,
+                nested=mapping.nested,
+                base=source.base,
+                scope=source.scope,
+            )
 
 
 def endpoint(server: shapes.Mail | shapes.Transport) -> core.Endpoint:
@@ -40,8 +108,8 @@ def endpoint(server: shapes.Mail | shapes.Transport) -> core.Endpoint:
 def _account(account: shapes.Account) -> core.Account:
     mail, transport = _endpoints(account)
     return core.Account(
-        name=account.name,
-        login=account.login,
+        name=account.name or "",
+        login=account.login or "",
         mail=mail,
         transport=transport,
         personal=account.personal,
@@ -63,10 +131,16 @@ def _endpoints(account: shapes.Account) -> tuple[core.Endpoint | None, core.Endp
     return endpoint(account.mail), endpoint(account.transport) if account.transport else None
 
 
-def _source(source: shapes.Source, nested: int) -> core.Source:
+def _rule(by: core.By, templates: Iterable[str]) -> core.Rule:
+    return core.Rule(by, tuple(attribute(template) for template in templates))
+
+
+def _searched(source: origins.Source) -> tuple[Literal["group", "filter", "attribute"], str]:
     if source.group is not None:
-        return core.Source(kind="group", value=source.group, nested=nested)
-    return core.Source(kind="filter", value=source.filter or "", nested=nested, base=source.base, scope=source.scope)
+        return "group", source.group
+    if source.attribute is not None:
+        return "attribute", source.attribute
+    return "filter", source.filter or ""
 
 
 def _limits(own: shapes.PartialLimits, common: Limits) -> core.Limits:

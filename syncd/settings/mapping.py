@@ -1,4 +1,4 @@
-"""The shape of a mapping: one shared mailbox, who gets it, and what the accounts look like."""
+"""The shape of a mapping: shared mailboxes, in which contexts, who gets them, and what the accounts look like."""
 
 from __future__ import annotations
 
@@ -6,22 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from syncd.settings import syntax, texts
-from syncd.settings.kinds import DN, Checked, Flag, Folder, Host, Port, Section, choice, limited, optional, whole
+from syncd.settings import selection, texts
+from syncd.settings.kinds import Checked, Flag, Folder, Host, Port, Section, Text, choice, limited, optional, whole
 from syncd.settings.secrets import SecretRef
-
-
-class Source(Section):
-    """Where members come from: a group or a filter, exactly one of them."""
-
-    group: DN | None = None
-    """DN of a group: groupOfNames, groupOfUniqueNames or posixGroup."""
-    filter: Annotated[str | None, Checked(syntax.ldap_filter)] = None
-    """LDAP filter; whatever it finds is a member."""
-    base: DN | None = None
-    """Where the filter searches; without it the directory's base."""
-    scope: Annotated[Literal["base", "one", "sub"], choice("base", "one", "sub")] = "sub"
-    """How deep the filter searches."""
+from syncd.settings.sources import Discover, Source, Users
 
 
 class Mail(Section):
@@ -80,11 +68,11 @@ class Folders(Section):
 
 
 class Account(Section):
-    """What every user's account of the mailbox gets."""
+    """What every user's account of the mailbox gets; beside `discover`, texts are templates."""
 
-    name: Annotated[str, limited(texts.NAME_LENGTH)]
+    name: Annotated[str | None, limited(texts.NAME_LENGTH)] = None
     """Display name; written at creation, then the user's own."""
-    login: Annotated[str, limited(texts.LOGIN_LENGTH)]
+    login: Annotated[str | None, limited(texts.LOGIN_LENGTH)] = None
     """Login at the mail server."""
     password: SecretRef | None = None
     """Stored only if given; Open-Xchange uses it only with com.openexchange.mail.secondary.passwordSource=user."""
@@ -120,15 +108,43 @@ class PartialLimits(Section):
     """Accounts repaired."""
 
 
-class Mapping(Section):
-    """One shared mailbox and who gets it."""
+_CONTEXT = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": texts.MAX_ID},
+        {"const": "all", "description": "Every context in which a member has a user."},
+        *(
+            {
+                "type": "object",
+                "properties": {way: {"type": "string", "minLength": 1, "description": text}},
+                "required": [way],
+                "additionalProperties": False,
+            }
+            for way, text in (
+                ("name", "Name of a context."),
+                ("mapping", "Login mapping of a context."),
+                ("attribute", "Attribute of each member that holds id, name or login mapping of its context."),
+                ("domain", "Attribute of each member that holds an address; its domain is a login mapping."),
+            )
+        ),
+    ]
+}
 
-    mailbox: Annotated[str, Checked(texts.address, maxLength=texts.ADDRESS_LENGTH)]
+
+class Mapping(Section):
+    """One shared mailbox, or many by `discover`, and who gets it."""
+
+    mailbox: Annotated[str | None, Checked(texts.address, maxLength=texts.ADDRESS_LENGTH)] = None
     """Address of the shared mailbox."""
-    context: Annotated[int, whole(1, texts.MAX_ID)]
-    """Open-Xchange context of the users."""
-    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
-    """Members of any of these get the mailbox."""
+    discover: Discover | None = None
+    """Instead of mailbox: every group that a search finds is one."""
+    context: Annotated[int | str | selection.Chosen, Checked(selection.context, _CONTEXT)]
+    """Open-Xchange context of the users: a number, all, or how it is found out."""
+    directory: Text | None = None
+    """Name of the directory of the sources; needed where there are several."""
+    users: Users | None = None
+    """How the members become users; without it as the directory says."""
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)] = ()
+    """Members of any of these get the mailbox; beside discover, more members than the groups have."""
     exclude: tuple[Source, ...] = ()
     """Members of any of these do not, even if a source has them."""
     nested: Annotated[

@@ -19,6 +19,7 @@ from syncd.settings.kinds import (
     Count,
     Duration,
     Flag,
+    Host,
     Percent,
     Section,
     Timeout,
@@ -27,6 +28,7 @@ from syncd.settings.kinds import (
 )
 from syncd.settings.mapping import Mapping
 from syncd.settings.secrets import SecretRef
+from syncd.settings.sources import Users
 
 
 def _off(value: object, validate: Callable[[object], Any]) -> Any:
@@ -46,27 +48,23 @@ class DirectoryTls(Section):
     """Upgrade ldap:// connections to TLS before anything else is sent."""
     verify: Flag = True
     """false accepts any certificate: whoever sits between can read the bind password and invent members."""
+    cert: ConfigPath | None = None
+    """Client certificate (PEM), for bind.method external or a server that wants one."""
+    key: ConfigPath | None = None
+    """Its private key (PEM)."""
 
 
 class Bind(Section):
     """Who syncd is in the directory."""
 
-    dn: DN
+    method: Annotated[Literal["simple", "external", "gssapi"], choice("simple", "external", "gssapi")] = "simple"
+    """simple: DN and password; external: by client certificate or socket; gssapi: by a Kerberos ticket."""
+    dn: DN | None = None
     """DN of the account that reads groups and users."""
-    password: SecretRef
+    password: SecretRef | None = None
     """Its password, by reference."""
-
-
-class Users(Section):
-    """How a directory entry becomes an Open-Xchange user."""
-
-    login: Annotated[
-        tuple[str, ...],
-        Checked(
-            texts.attributes, {"type": ["string", "array"], "minLength": 1, "minItems": 1, "items": {"type": "string"}}
-        ),
-    ] = ("uid",)
-    """Attribute that holds the login; of several, all values count, and must not name two users."""
+    host: Host | None = None
+    """Of gssapi: the server's name in its Kerberos principal, where it is not that of the URL."""
 
 
 class Timeouts(Section):
@@ -78,6 +76,10 @@ class Timeouts(Section):
     """For each answer."""
 
 
+_KINDS = ("auto", "ad", "openldap", "389ds", "generic")
+_Policy = Annotated[Literal["remove", "keep"], choice("remove", "keep")]
+
+
 class Directory(Section):
     """The LDAP directory that says who should have which mailbox."""
 
@@ -86,14 +88,26 @@ class Directory(Section):
         Field(min_length=1),
     ]
     """Servers, tried in order: ldap://, ldaps://, ldapi://; or one ldif:///path, an export."""
+    kind: Annotated[Literal["auto", "ad", "openldap", "389ds", "generic"], choice(*_KINDS)] = "auto"
+    """What the server is: auto asks it; ad, openldap, 389ds (FreeIPA too), generic."""
     tls: DirectoryTls = DirectoryTls()
-    """Verification of the server's certificate."""
+    """Verification of the server's certificate, and our own."""
     bind: Bind | None = None
     """Without it the bind is anonymous."""
     base: DN
     """Where users and groups are searched."""
     users: Users = Users()
-    """From directory entry to Open-Xchange login."""
+    """From directory entry to Open-Xchange user."""
+    disabled: _Policy = "remove"
+    """Whether a disabled entry loses the mailbox (remove) or not (keep)."""
+    expired: _Policy = "keep"
+    """Whether an expired entry does."""
+    dangling: _Policy = "keep"
+    """What becomes of the account of a member that is listed but whose entry was not found."""
+    must_see: DN | None = None
+    """A group that must be readable and not empty; else nothing read from this directory counts as complete."""
+    nesting: Annotated[Literal["client", "server"], choice("client", "server")] = "client"
+    """Who follows groups in groups: syncd, or Active Directory (server), which is quicker and knows no paths."""
     timeout: Timeouts = Timeouts()
     """Waiting times."""
     page_size: Annotated[int, whole(1)] = 1000
@@ -151,6 +165,8 @@ class OpenXchange(Section):
 
     database: Database
     """The database that holds the context: its write server."""
+    configdb: Database | None = None
+    """The configdb; needed for contexts by name, login mapping or mail domain."""
     write_with: Annotated[Literal["sql", "soap", "clt"], choice("sql", "soap", "clt")] = "sql"
     """The way of writing; only sql for now."""
     obfuscation: Obfuscation | None = None
@@ -226,8 +242,10 @@ class Log(Section):
 class Configuration(Section):
     """The whole file."""
 
-    directory: Directory
+    directory: Directory | None = None
     """The LDAP directory."""
+    several: Annotated[dict[str, Directory] | None, Field(alias="directories", min_length=1)] = None
+    """Instead of directory: several of them, by names that mappings and sources choose by."""
     openxchange: OpenXchange
     """Open-Xchange."""
     ledger: Ledger = Ledger()
@@ -242,3 +260,9 @@ class Configuration(Section):
     """Logging."""
     mappings: Annotated[tuple[Mapping, ...], Field(min_length=1)]
     """The shared mailboxes."""
+
+    def named_directories(self) -> dict[str, Directory]:
+        """Give the directories by name; the only one, without a name, as ""."""
+        if self.several is not None:
+            return self.several
+        return {} if self.directory is None else {"": self.directory}

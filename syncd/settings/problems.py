@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from syncd.settings import texts
 from syncd.settings.document import Path, Problem
+from syncd.settings.kinds import keys
 
 
 def problems(error: ValidationError, model: type[BaseModel]) -> Iterator[Problem]:
@@ -61,7 +62,7 @@ def _kind(value: object) -> str:
 def _names(model: type[BaseModel], path: Path) -> tuple[str, ...]:
     """Give the keys that may stand in the mapping at `path`."""
     found = _model(model, path)
-    return tuple(found.model_fields) if found is not None else ()
+    return tuple(keys(found)) if found is not None else ()
 
 
 def _model(annotation: Any, path: Path) -> type[BaseModel] | None:
@@ -69,7 +70,9 @@ def _model(annotation: Any, path: Path) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         if not path:
             return annotation
-        field = annotation.model_fields.get(str(path[0]))
+        field = keys(annotation).get(str(path[0]))
         return None if field is None else _model(field.annotation, path[1:])
+    if get_origin(annotation) is dict:  # by a name that the file chooses
+        return _model(get_args(annotation)[1], path[1:])
     rest = path[1:] if path and isinstance(path[0], int) else path
     return next((found for part in get_args(annotation) if (found := _model(part, rest)) is not None), None)

@@ -13,15 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from syncd.settings import kinds, mapping, models, secrets, texts
+from syncd.settings import kinds, mapping, models, secrets, sources, texts
 
+_MODULES = (models, mapping, sources, secrets, kinds)
 IDENTIFIER = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema() -> dict[str, Any]:
     """Give the JSON schema of the configuration file, with a description of every key."""
     found = models.Configuration.model_json_schema()
-    described = {name: text for module in (models, mapping, secrets, kinds) for name, text in _docstrings(module)}
+    described = {name: text for module in _MODULES for name, text in _docstrings(module)}
     definitions: dict[str, dict[str, Any]] = {"Configuration": found, **found.get("$defs", {})}
     for name, definition in definitions.items():
         for key, value in definition.get("properties", {}).items():
@@ -56,8 +57,10 @@ def _default(value: dict[str, Any]) -> None:
 
 def _inherited(described: dict[str, str], name: str, key: str) -> str | None:
     """Find the description of a key in a model or in the models it inherits from."""
-    model = getattr(models, name, None) or getattr(mapping, name, None) or getattr(secrets, name)
-    return next((described[label] for base in model.__mro__ if (label := f"{base.__name__}.{key}") in described), None)
+    model = next(getattr(module, name) for module in _MODULES if hasattr(module, name))
+    field = next(label for label, field in model.model_fields.items() if (field.alias or label) == key)
+    labels = (f"{base.__name__}.{field}" for base in model.__mro__)
+    return next((described[label] for label in labels if label in described), None)
 
 
 def _docstrings(module: Any) -> Iterator[tuple[str, str]]:

@@ -23,7 +23,6 @@ MAX_ID = 2**32 - 1
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 DURATION = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?").fullmatch
-_ATTRIBUTE = re.compile(r"[A-Za-z][A-Za-z0-9-]*(;[A-Za-z0-9-]+)*|[0-9]+(\.[0-9]+)+").fullmatch
 
 
 class Listen(NamedTuple):
@@ -185,14 +184,6 @@ def distinguished_name(value: object) -> str:
     accepted = text(value)
     names.normalise(accepted)
     return accepted
-
-
-def attributes(value: object) -> tuple[str, ...]:
-    """Accept one LDAP attribute name or a list of them."""
-    found = value if isinstance(value, list) else [value]
-    if not found or not all(isinstance(name, str) and _ATTRIBUTE(name) for name in found):
-        raise ValueError("must be the name of an LDAP attribute, such as uid, or a list of them")
-    return tuple(found)
 
 
 def listen(value: object) -> Listen | None:
