@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Select
+from sqlalchemy import ColumnElement, Connection, Select
 
 from syncd.core.address import collation_key, letters
 from syncd.core.model import Asked, By, Endpoint, Users
@@ -38,41 +38,38 @@ def chunks(values: Collection[_T], size: int = FEW) -> Iterator[Sequence[_T]]:
 
 
 def look_up(connection: Connection, context: int, asked: Asked) -> Users:
-    """Look users up by all that is asked: a constant number of statements, and those only that the question needs."""
+    """Look users up by all that is asked: a constant number of statements, and only those that the question needs."""
     wanted = frozenset(asked.ids)
     guests = _guests(connection, context)
     existing = _existing(connection, context, wanted)
-    holders: dict[By, Mapping[str, set[int]]] = {
-        by: _holders(connection, context, by, texts) for by, texts in _by_address(asked) if texts
-    }
+    holders = _holders(connection, context, asked)
     if wanted:
         holders["id"] = {str(user): {user} for user in existing}
-    named = wanted.union(*(users for by, texts in holders.items() if by != "id" for users in texts.values()))
+    named: dict[By, dict[str, tuple[int, ...]]] = {
+        by: {text: tuple(sorted(users - guests)) for text, users in texts.items() if not users <= guests}
+        for by, texts in holders.items()
+    }
     # 0 = not found; the keys stay the caller's own texts, of which there may be 100,000
-    found = dict.fromkeys(asked.logins, 0)
+    logins = dict.fromkeys(asked.logins, 0)
+    known = wanted.union(*(users for texts in named.values() for users in texts.values()))
     names: dict[int, str] = {}
-    for uid, user in _logins(connection, context, found.keys(), named):
-        if user in named:
+    for uid, user in _logins(connection, context, logins.keys(), known):
+        if user in known:
             names.setdefault(user, uid)
-        if uid in found:
-            found[uid] = user
-    misses = [uid for uid, user in found.items() if not user]
-    refused = frozenset(uid for uid, user in found.items() if user in guests)
+        if uid in logins:
+            logins[uid] = user
+    misses = [uid for uid, user in logins.items() if not user]
+    refused = frozenset(uid for uid, user in logins.items() if user in guests)
     return Users(
         context=context,
-        exists=len(misses) < len(found)
+        exists=len(misses) < len(logins)
         or connection.scalar(sa.select(USER.c.id).where(USER.c.cid == context).limit(1)) is not None,
-        by_login={uid: user for uid, user in found.items() if user and uid not in refused}
+        by_login={uid: user for uid, user in logins.items() if user and uid not in refused}
         if misses or refused
-        else found,
-        found={
-            by: {text: tuple(sorted(users - guests)) for text, users in texts.items() if not users <= guests}
-            for by, texts in holders.items()
-        },
+        else logins,
+        found=named,
         other_case=_other_case(connection, context, misses),
-        guests=refused.union(
-            *({text for text, users in texts.items() if users <= guests} for texts in holders.values())
-        ),
+        guests=refused.union(*(texts.keys() - named[by].keys() for by, texts in holders.items())),
         ids=existing,
         logins=names,
     )
@@ -116,21 +113,31 @@ def _logins(
             yield uid.decode(), int(user)
 
 
-def _by_address(asked: Asked) -> tuple[tuple[By, Collection[str]], ...]:
-    return ("mail", asked.mails), ("alias", asked.aliases), ("imap_login", asked.imap_logins)
+def _holders(connection: Connection, context: int, asked: Asked) -> dict[By, dict[str, set[int]]]:
+    """Find the users, guests included, that have the asked addresses; an address that nobody has is left out."""
+    alias_of = sa.and_(USER.c.cid == ALIAS.c.cid, USER.c.id == ALIAS.c.user)  # an alias may outlive its user
+    columns: tuple[tuple[By, Collection[str], ColumnElement[Any], sa.FromClause], ...] = (
+        ("mail", asked.mails, USER.c.mail, USER),
+        ("alias", asked.aliases, ALIAS.c.alias, ALIAS.join(USER, alias_of)),
+        ("imap_login", asked.imap_logins, USER.c.imapLogin, USER),
+    )
+    return {
+        by: _holders_of(connection, context, by_key(addresses), column, source)
+        for by, addresses, column, source in columns
+        if addresses
+    }
 
 
-def _holders(connection: Connection, context: int, by: By, asked: Collection[str]) -> dict[str, set[int]]:
-    """Find the users, guests included, that have one of the asked texts; a text that nobody has is left out."""
-    source: sa.FromClause = USER
-    user, column = USER.c.id, USER.c.imapLogin if by == "imap_login" else USER.c.mail
-    if by == "alias":  # an alias may outlive its user
-        source = ALIAS.join(USER, sa.and_(USER.c.cid == ALIAS.c.cid, USER.c.id == ALIAS.c.user))
-        user, column = ALIAS.c.user, ALIAS.c.alias
-    texts = by_key(asked)
-    condition = sa.and_(USER.c.cid == context, alike(connection, column, texts))
+def _holders_of(
+    connection: Connection,
+    context: int,
+    texts: Mapping[str, list[str]],
+    column: ColumnElement[Any],
+    source: sa.FromClause,
+) -> dict[str, set[int]]:
     holders: dict[str, set[int]] = {}
-    for number, stored in records(connection, (user, column), 1, source, condition) if texts else ():
+    condition = sa.and_(USER.c.cid == context, alike(connection, column, texts))
+    for number, stored in records(connection, (USER.c.id, column), 1, source, condition) if texts else ():
         value = "" if stored == NULL else stored.decode()
         for text in texts.get(collation_key(value), ()):
             if letters(text) == letters(value):
@@ -166,6 +173,6 @@ def _other_case(connection: Connection, context: int, misses: Collection[str]) -
     return {name: tuple(sorted(found)) for name, found in near.items()}
 
 
-def _narrowed(statement: Select[Any], column: sa.ColumnElement[Any], values: Collection[object]) -> Select[Any]:
+def _narrowed(statement: Select[Any], column: ColumnElement[Any], values: Collection[object]) -> Select[Any]:
     """Ask for the values only, unless they are so many that reading everything is cheaper."""
     return statement.where(column.in_(list(values))) if len(values) <= FEW else statement

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from syncd.core.accounts import wanted
-from syncd.core.model import Endpoint, Secret
+from syncd.core.model import Asked, Endpoint, Secret
 from syncd.errors import StoreRefused
 from syncd.openxchange.base import Deletion, Updating
 from tests.openxchange.world import ADDRESS, World, creations, errors, mailbox
@@ -301,24 +301,6 @@ class StoreContract:
         with pytest.raises(StoreRefused, match="no account ids left"):
             world.store.reserve(1, 1)
 
-    # ------------------------------------------------------------------ users
-
-    def test_users(self, world: World) -> None:
-        """Logins are exact; other letter case, guests and the absent are told apart; ids are checked."""
-        users = world.store.users(1, ["user3", "USER4", "guest", "nobody", "user5 "], [3, 20, 77])
-        assert users.by_login == {"user3": 3}
-        assert users.other_case == {"USER4": ("user4",)}
-        assert users.guests == {"guest"}
-        assert users.ids == {3, 20}
-        assert users.logins[3] == "user3"
-        assert (users.exists, world.store.users(9, ["user3"], [3]).exists) == (True, False)
-
-    def test_many_users(self, world: World) -> None:
-        """Looking up more names than an IN list takes gives the same answer."""
-        many = [f"nobody{number}" for number in range(3000)]
-        few = world.store.users(1, ["user3", "USER4", "guest"], [3, 77])
-        assert world.store.users(1, ["user3", "USER4", "guest", *many], [3, *range(77, 4000)]) == few
-
     # ------------------------------------------------------------------ passwords
 
     def test_passwords(self, world: World) -> None:
@@ -417,7 +399,7 @@ class StoreContract:
             before = world.store.database.statements
             written = world.create(box, users)
             world.observed(box)
-            world.store.users(1, [f"user{user}" for user in users], users)
+            world.store.users(1, Asked(logins=[f"user{user}" for user in users], ids=users))
             world.update(box, wanted(box.account)._replace(login="x"), written)
             world.store.rows(1, [(one.user, one.account) for one in written])
             assert set(errors(world.delete(box, written))) == {None}

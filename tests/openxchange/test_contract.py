@@ -9,14 +9,15 @@ import pytest
 import sqlalchemy as sa
 
 from syncd.errors import StoreBusy
-from syncd.openxchange.playground import create_schema
+from syncd.openxchange.playground import create_configdb, create_schema
 from syncd.openxchange.sql import SqlStore, StoreOptions
 from tests.openxchange.contract import StoreContract
+from tests.openxchange.contract_lookup import LookupContract
 from tests.openxchange.world import OBFUSCATION, World
 from tests.servers.mariadb import MariaDb
 
 
-class TestSqlite(StoreContract):
+class TestSqlite(StoreContract, LookupContract):
     """The playground's database."""
 
     @pytest.fixture
@@ -29,6 +30,13 @@ class TestSqlite(StoreContract):
         yield World(store, engine).populate()
         store.close()
 
+    @pytest.fixture
+    def configdb(self, tmp_path: Path) -> StoreOptions:
+        """Give an empty configdb in another file."""
+        url = f"sqlite:///{tmp_path}/configdb.db"
+        create_configdb(sa.create_engine(url, poolclass=sa.NullPool))
+        return StoreOptions(url=url)
+
     def test_named_lock(self, world: World) -> None:
         """While one store holds the lock another is told who does; afterwards it is free."""
         other = SqlStore(world.store.database.options)
@@ -39,7 +47,7 @@ class TestSqlite(StoreContract):
 
 
 @pytest.mark.mariadb
-class TestMariaDb(StoreContract):
+class TestMariaDb(StoreContract, LookupContract):
     """The real one."""
 
     @pytest.fixture
@@ -48,6 +56,15 @@ class TestMariaDb(StoreContract):
         store = SqlStore(mariadb.options(ox_database, obfuscation=OBFUSCATION))
         yield World(store, mariadb.engine(ox_database)).populate()
         store.close()
+
+    @pytest.fixture
+    def configdb(self, mariadb: MariaDb) -> Iterator[StoreOptions]:
+        """Give an empty configdb in another schema."""
+        name = mariadb.fresh_database(tables=False)
+        create_configdb(mariadb.engine(name))
+        yield mariadb.options(name)
+        with mariadb.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {name}")
 
     def test_named_lock(self, world: World) -> None:
         """While one store holds the lock another is told who does; afterwards it is free."""

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from pymysql.cursors import Cursor
 
 from syncd.core.accounts import wanted
-from syncd.core.model import Endpoint, Secret
+from syncd.core.model import Asked, Endpoint, Secret
 from syncd.errors import ConfigurationError, StoreRefused, StoreUnavailable
 from syncd.openxchange import packing
 from syncd.openxchange.check import findings
@@ -68,7 +68,7 @@ def test_documented_rights_are_enough(world: World, limited: tuple[SqlStore, str
         assert narrow.store.refusals([1]) == {}
         written = narrow.create(box, [3])
         narrow.update(box, wanted(box.account)._replace(login="x"), written)
-        assert narrow.store.users(1, ["user3", "USER4"], [3]).by_login == {"user3": 3}
+        assert narrow.store.users(1, Asked(logins=["user3", "USER4"], ids=[3])).by_login == {"user3": 3}
         assert narrow.store.rows(1, [(3, written[0].account)])
         assert errors(narrow.delete(box, narrow.observed(box).values())) == [None]
     assert [finding for finding in findings(narrow.store.database.options, [1]) if not finding.ok] == []
@@ -343,9 +343,9 @@ def test_wrong_ca(mariadb: MariaDb, ox_database: str) -> None:
     """A server that the system's CAs do not know is not talked to; switching verification off is explicit."""
     options = mariadb.options(ox_database, url=mariadb.url(ox_database, "tls"), password=Secret("tls"), tls=Tls())
     with pytest.raises(StoreUnavailable, match=r"cannot be reached by TLS"):
-        open_store(options).users(1, ["x"], [])
+        open_store(options).users(1, Asked(logins=["x"]))
     trusting = SqlStore(replace(options, tls=Tls(verify=False)))
-    assert not trusting.users(1, ["x"], []).exists
+    assert not trusting.users(1, Asked(logins=["x"])).exists
     trusting.close()
 
 
@@ -362,7 +362,7 @@ def test_far_servers_are_verified_by_default(mariadb: MariaDb) -> None:
             raise pymysql.err.OperationalError(2003, "not really")
 
         with pytest.raises(StoreUnavailable):
-            SqlStoreOn(database).users(1, [], [])
+            SqlStoreOn(database).users(1, Asked())
         assert ("ssl" in captured) is protected
         assert captured.get("ssl_disabled", False) is not protected
 
