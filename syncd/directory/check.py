@@ -1,43 +1,86 @@
-"""Look at the directory the way a run does, and report every step: what `syncd check` prints of it."""
+"""Look at a directory the way a run does, and report every step: what `syncd check` prints of it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from syncd.core.finding import Finding
-from syncd.core.model import Source
-from syncd.core.reads import SourceRead
+from syncd.core.reads import Discovery, Proof, Search, SourceRead
 from syncd.directory.connection import Options, parse_url, tls_version
-from syncd.directory.expand import expand
 from syncd.directory.opening import open_searcher
 from syncd.directory.search import LiveSearcher, Query, Searcher, first
 from syncd.errors import DirectoryError
 
+if TYPE_CHECKING:
+    from syncd.directory.directory import Reading
 
-def check(options: Options, sources: Collection[Source]) -> Iterator[Finding]:
-    """Try every server; read the sources from the first that can be used.
+_KINDS = {
+    "ad": "Active Directory",
+    "openldap": "OpenLDAP",
+    "389ds": "389 Directory Server",
+    "generic": "a directory of no special kind",
+}
 
-    Every URL is tried, so that a second server that would fail in an emergency is known before.
+
+def usable(options: Options) -> tuple[list[Finding], Options]:
+    """Try every server of a directory, so that a second one that would fail in an emergency is known before.
+
+    Returns:
+        What was found, and the options with the servers that can be used.
     """
-    usable: list[str] = []
+    findings: list[Finding] = []
+    urls: list[str] = []
     for url in options.urls:
-        findings = list(_check_server(url, options))
-        yield from findings
-        if all(finding.ok for finding in findings):
-            usable.append(url)
-    if not usable:
+        of_this = list(_named(options, _check_server(url, options)))
+        findings += of_this
+        if all(finding.ok for finding in of_this):
+            urls.append(url)
+    return findings, replace(options, urls=tuple(urls))
+
+
+def verdicts(
+    reading: Reading, reads: Iterable[SourceRead], discoveries: Mapping[Search, Discovery]
+) -> Iterator[Finding]:
+    """Say what a reading of a directory showed: its kind, the group that must be seen, every source and search.
+
+    Args:
+        reading: of the directory.
+        reads: its sources, with what other directories knew of their members.
+        discoveries: its searches.
+    """
+    yield from _named(reading.options, _verdicts(reading, reads, discoveries))
+
+
+def _verdicts(
+    reading: Reading, reads: Iterable[SourceRead], discoveries: Mapping[Search, Discovery]
+) -> Iterator[Finding]:
+    if reading.server is None:  # it answered a moment ago
+        reasons = dict.fromkeys(reason for read in reads for reason in read.reasons)
+        yield Finding(False, "sources", "; ".join(reasons) or "not read: the connection was lost")
         return
-    try:
-        searcher = open_searcher(usable[0], options)
-        try:
-            reads = expand(searcher, sources, options.base, options.login_attributes, lambda _: None)
-        finally:
-            searcher.close()
-    except DirectoryError as error:
-        yield Finding(False, "sources", error.message, error.hint or "")
-        return
-    for read in reads.values():
-        yield from _check_source(read, options)
+    where = "told from its root DSE" if reading.options.kind == "auto" else "as the configuration says"
+    yield Finding(True, "kind", f"{_KINDS[reading.server.kind]}, {where}")
+    if reading.must_see is not None:
+        seen = len(reading.must_see.members) + len(reading.must_see.disabled)
+        text = reading.doubt or f"{reading.must_see.source.value}: {_counted(seen, 'member')}"
+        yield Finding(not reading.doubt, "must_see", text, "check the rights of the bind user" if reading.doubt else "")
+    for read in reads:
+        yield from _check_source(read)
+    for search, found in discoveries.items():
+        what = f"discover {search.filter}"
+        yield (
+            Finding(True, what, f"{len(found.found)} found")
+            if found.complete
+            else Finding(False, what, "; ".join(found.reasons), f"incomplete ({len(found.found)} found so far)")
+        )
+
+
+def _named(options: Options, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Put the directory's name before what was looked at, where there are several directories."""
+    for one in findings:
+        yield one._replace(what=f"{options.name}: {one.what}") if options.name else one
 
 
 def _check_server(url: str, options: Options) -> Iterator[Finding]:
@@ -50,7 +93,7 @@ def _check_server(url: str, options: Options) -> Iterator[Finding]:
         yield Finding(True, "connection", url)
         if isinstance(searcher, LiveSearcher):
             yield _check_tls(searcher, options)
-            yield Finding(True, "bind", f"{url}: as {options.bind_dn or 'anonymous'}")
+            yield Finding(True, "bind", f"{url}: as {searcher.connection.identity}")
         yield _check_base(searcher, options)
     except DirectoryError as error:
         yield Finding(False, "base", error.message, error.hint or "")
@@ -82,23 +125,36 @@ def _check_base(searcher: Searcher, options: Options) -> Finding:
     return Finding(True, "base", f"{searcher.server}: {options.base}")
 
 
-def _check_source(read: SourceRead, options: Options) -> Iterator[Finding]:
+def _check_source(read: SourceRead) -> Iterator[Finding]:
     what = str(read.source)
-    found = f"{len(read.members)} member{'' if len(read.members) == 1 else 's'}"
+    found = _counted(len(read.members), "member")
     if read.dangling:
         found += f", {len(read.dangling)} without an entry"
+    if read.disabled:
+        found += f", {len(read.disabled)} disabled"
     if read.complete:
-        yield Finding(True, what, found)
+        yield Finding(True, what, f"{found}{_shown(read.proof)}")
     for reason in read.reasons:
         yield Finding(False, what, reason, f"incomplete ({found} so far): nobody is removed because of it")
     for note in read.notes:
         yield Finding(True, what, note)
-    without = sum(1 for member in read.members.values() if not any(member.names))
-    if without:
-        names = ", ".join(options.login_attributes)
+    nameless = [member for member in read.members.values() if not any(member.names)]
+    if nameless:
+        wanted = sorted({name for rule in nameless[0].rules for one in rule.templates for name in one.attributes})
         yield Finding(
-            without < len(read.members),
+            len(nameless) < len(read.members),
             what,
-            f"{without} of {found} have no {names}",
-            "check directory.users.login, and that the bind DN may read the attribute",
+            f"{len(nameless)} of {found} have no {', '.join(wanted)}",
+            "check directory.users, and that the bind DN may read the attribute",
         )
+
+
+def _shown(proof: Proof) -> str:
+    """Show what the read consists of; nothing where there is nothing to tell."""
+    values = ", ".join(f"{count} {kind}" for kind, count in proof.values.items())
+    where = f" in {_counted(proof.groups, 'group')}" if proof.groups else ""
+    return f" (values{where}: {values})" if values else ""
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
