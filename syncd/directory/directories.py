@@ -57,7 +57,7 @@ class Directories:
                 working[name] = options
         round_ = _Round(working, lambda _entries: None)
         with round_:
-            read = round_.read(sources, searches, grow)
+            read = round_.read(sources, searches, grow, working)
             for name, reading in round_.readings.items():
                 if working[name].urls:
                     own = [one for source, one in read.reads.items() if source.directory == name]
@@ -83,7 +83,8 @@ class Directories:
             progress: called now and then with the number of entries read so far; by one thread at a time.
         """
         with _Round(self._options, progress) as round_:
-            return round_.read(sources, searches, grow)
+            needed = {source.directory for source in sources} | {search.directory for search in searches}
+            return round_.read(sources, searches, grow, needed)
 
 
 class _Round:
@@ -105,9 +106,10 @@ class _Round:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def read(self, sources: Collection[Source], searches: Collection[Search], grow: Grow) -> DirectoryRead:
-        """Do it."""
-        needed = {source.directory for source in sources} | {search.directory for search in searches}
+    def read(
+        self, sources: Collection[Source], searches: Collection[Search], grow: Grow, needed: Collection[str]
+    ) -> DirectoryRead:
+        """Read the directories that are needed, and of the others what these want to know."""
         self._open([name for name in self._options if name in needed], sources, searches, grow)
         reads: dict[Source, SourceRead] = {}
         discoveries: dict[Search, Discovery] = {}

@@ -169,7 +169,7 @@ class Directory:
         )
 
     def _nothing(self, sources: Collection[Source], searches: Collection[Search], attempts: _Attempts) -> Reading:
-        reasons = tuple(attempts.failures) or ("no directory server is configured",)
+        reasons = tuple(attempts.failures) or ("no directory server can be used",)
         if self.options.name:
             reasons = tuple(f"directory {self.options.name}: {reason}" for reason in reasons)
         unread = {source: unread_source(source, reasons) for source in dict.fromkeys(sources)}

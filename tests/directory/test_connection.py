@@ -11,10 +11,10 @@ import pytest
 
 from syncd.core.model import Secret
 from syncd.directory.connection import Address, connect, parse_url
-from syncd.directory.directory import Directory
+from syncd.directory.directories import Directories
 from syncd.directory.search import Lost, Query, Refused
 from syncd.directory.strategy import StreamConnection
-from tests.directory.trees import by_filter, group, logins, options, person, read, source
+from tests.directory.trees import by_filter, group, logins, options, person, read, source, whole
 from tests.servers.faults import FaultProxy
 from tests.servers.slapd import PASSWORD, Slapd
 
@@ -36,7 +36,7 @@ def test_tls_with_an_own_authority(slapd: Slapd, where: str) -> None:
     starttls = where.startswith("starttls")
     url = getattr(slapd, where.replace("starttls", "ldap"))
     found = read(database, PEOPLE, urls=(url,), ca=slapd.ca, starttls=starttls)
-    assert found.complete
+    assert whole(found)
     assert logins(found.reads[PEOPLE]) == ["anna"]
 
 
@@ -47,7 +47,7 @@ def test_a_wrong_authority_is_refused(slapd: Slapd, starttls: bool) -> None:
     url = slapd.ldap if starttls else slapd.ldaps
     for ca in (slapd.other_ca, None):
         found = read(database, PEOPLE, urls=(url,), ca=ca, starttls=starttls)
-        assert not found.complete
+        assert not whole(found)
         (reason,) = found.reads[PEOPLE].reasons
         assert url in reason
         assert "certificate is not trusted" in reason
@@ -62,9 +62,9 @@ def test_a_wrong_host_name_is_refused(slapd: Slapd, starttls: bool) -> None:
     try:
         for url in (slapd.ldap, slapd.ldap_ip) if starttls else (slapd.ldaps, slapd.ldaps_ip):
             found = read(database, PEOPLE, urls=(url,), ca=slapd.ca, starttls=starttls)
-            assert not found.complete
+            assert not whole(found)
             assert "the certificate is not for" in found.reads[PEOPLE].reasons[0]
-            assert read(database, PEOPLE, urls=(url,), ca=slapd.ca, starttls=starttls, verify=False).complete
+            assert whole(read(database, PEOPLE, urls=(url,), ca=slapd.ca, starttls=starttls, verify=False))
     finally:
         slapd.certificate("server")
 
@@ -101,7 +101,7 @@ def test_a_wrong_password(slapd: Slapd) -> None:
     assert f"{slapd.ldap}: bind as {database.bind_dn}: invalid credentials" in reason
     assert "not-this-one" not in repr(found)
     assert found.server == ""
-    assert found.counter is None
+    assert found.answered == {}
 
 
 @pytest.mark.parametrize("password", [None, Secret("")])
@@ -143,7 +143,7 @@ def test_a_server_that_is_down(slapd: Slapd) -> None:
 def test_a_bad_url_is_a_reason(slapd: Slapd, url: str) -> None:
     """A URL that cannot be used is named."""
     found = read(slapd.database(), PEOPLE, urls=(url,))
-    assert not found.complete
+    assert not whole(found)
     assert found.reads[PEOPLE].reasons[0].startswith(f"{url}:")
 
 
@@ -161,7 +161,7 @@ def test_the_second_url_is_used_when_the_first_fails(slapd: Slapd) -> None:
     down = f"ldap://127.0.0.1:{unused_port()}"
     found = read(database, PEOPLE, urls=(down, slapd.ldaps, slapd.ldap_ip))
     assert found.server == slapd.ldap_ip
-    assert found.complete
+    assert whole(found)
 
 
 @pytest.mark.parametrize("how", ["reset", "end", "silence"])
@@ -174,9 +174,9 @@ def test_a_read_that_fails_in_the_middle_is_repeated_whole(slapd: Slapd, how: st
         found = read(database, PEOPLE, urls=(proxy.url, slapd.ldap), receive_timeout=0.2, connect_timeout=5)
         assert found.server == slapd.ldap
         assert len(found.reads[PEOPLE].members) == 300
-        assert found.complete
+        assert whole(found)
         again = read(database, PEOPLE, urls=(proxy.url,), receive_timeout=0.2)
-        assert not again.complete
+        assert not whole(again)
         assert again.reads[PEOPLE].members == {}
         assert proxy.url in again.reads[PEOPLE].reasons[0]
 
@@ -187,7 +187,7 @@ def test_one_failure_is_repeated_on_the_same_server(slapd: Slapd) -> None:
     with FaultProxy(slapd.port) as proxy:
         proxy.cut_after, proxy.failures = 20_000, 1
         found = read(database, PEOPLE, urls=(proxy.url,))
-        assert found.complete
+        assert whole(found)
         assert proxy.connections == 2
 
 
@@ -213,7 +213,7 @@ def test_an_answer_that_is_no_ldap(slapd: Slapd) -> None:
             url = f"ldap://127.0.0.1:{listener.getsockname()[1]}"
             found = read(database, PEOPLE, urls=(url,), receive_timeout=2)
             thread.join()
-            assert not found.complete
+            assert not whole(found)
             assert url in found.reads[PEOPLE].reasons[0]
 
 
@@ -251,6 +251,6 @@ def test_the_schema_is_never_asked_for(slapd: Slapd, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(StreamConnection, "__init__", watched)
     database = slapd.database(person("anna") + group("support", ["anna"]))
-    found = Directory(options(database)).read([source(database, "support")])
-    assert found.complete
+    found = Directories({"": options(database)}).read([source(database, "support")])
+    assert whole(found)
     assert asked.count("searchRequest") == 4

@@ -6,10 +6,11 @@ import base64
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from syncd.core.model import Secret, Source
+from syncd.core.model import Rule, Secret, Source
 from syncd.core.reads import DirectoryRead, SourceRead
+from syncd.core.template import attribute
 from syncd.directory.connection import Options
-from syncd.directory.directory import Directory
+from syncd.directory.directories import Directories
 from tests.servers.slapd import PASSWORD, Database
 
 PEOPLE = "ou=people,SUFFIX"
@@ -47,7 +48,12 @@ def cn(name: str) -> str:
 
 
 def options(database: Database, *urls: str, **more: object) -> Options:
-    """Give options for a database: the plain URL unless others are given, bound as its user."""
+    """Give options for a database: the plain URL unless others are given, bound as its user.
+
+    `login_attributes=("uid", "mail")` stands for one rule.
+    """
+    if isinstance(names := more.pop("login_attributes", None), tuple):
+        more["rules"] = (Rule("login", tuple(map(attribute, names))),)
     settings: dict[str, object] = {
         "urls": urls or (database.server.ldap,),
         "base": database.suffix,
@@ -71,7 +77,7 @@ def by_filter(text: str, **more: object) -> Source:
 
 def read(database: Database, *sources: Source, **more: object) -> DirectoryRead:
     """Read sources from a database."""
-    return Directory(options(database, **more)).read(sources)
+    return Directories({"": options(database, **more)}).read(sources)
 
 
 def read_group(database: Database, name: str, nested: int = 32) -> SourceRead:
@@ -82,7 +88,7 @@ def read_group(database: Database, name: str, nested: int = 32) -> SourceRead:
 
 def logins(read: SourceRead) -> list[str]:
     """Give the logins of all members, sorted."""
-    return sorted(login for member in read.members.values() for login in member.logins)
+    return sorted(login for member in read.members.values() for names in member.names for login in names)
 
 
 def export(path: Path, *texts: str) -> Options:
@@ -99,4 +105,9 @@ def read_export(path: Path, sources: Collection[Source], *texts: str) -> Directo
         )
         for one in sources
     ]
-    return Directory(export(path, *texts)).read(at)
+    return Directories({"": export(path, *texts)}).read(at)
+
+
+def whole(read: DirectoryRead) -> bool:
+    """Tell whether every source and every search was read to its end."""
+    return all(one.complete for one in (*read.reads.values(), *read.discoveries.values()))
