@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint servers campaign bench clean lock
+.PHONY: help demo test test-all lint servers servers-all campaign bench clean lock
 
 help:  ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -23,19 +23,23 @@ lint: $(STAMP)  ## Style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-servers:  ## Install the servers that the tests start (Debian, as root)
+servers:  ## Install the servers that `make test` starts (Debian, as root)
 	tests/servers/install.sh
 
-test: $(STAMP) servers  ## Everything: unit, contract and end-to-end tests with real servers
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+servers-all:  ## Install Samba and 389 Directory Server too
+	tests/servers/install.sh all
 
-test-all: lint test  ## What CI runs
+test: $(STAMP) servers  ## Unit, contract and end-to-end tests with OpenLDAP, MariaDB and Prometheus
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not (campaign or samba or ds389)"
+
+test-all: lint servers-all  ## What CI runs: all tests, with Active Directory and 389 Directory Server too
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 	tests/other_pythons.sh
 
 campaign: $(STAMP) servers  ## Kill runs at every moment; takes minutes
 	$(BIN)/python -m pytest -m campaign
 
-bench: $(STAMP) servers  ## Measure against raw reads; starts its own servers, prints a table
+bench: $(STAMP) servers-all  ## Measure against raw reads; starts its own servers, prints a table
 	$(BIN)/python -m tests.bench
 
 lock: $(STAMP)  ## Write constraints.txt anew from what is installed and tested

@@ -1,3 +1,9 @@
 """Fixtures of all tests: the real servers."""
 
-pytest_plugins = ["tests.servers.slapd", "tests.servers.mariadb", "tests.servers.prometheus"]
+pytest_plugins = [
+    "tests.servers.slapd",
+    "tests.servers.samba",
+    "tests.servers.ds389",
+    "tests.servers.mariadb",
+    "tests.servers.prometheus",
+]

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Install the servers that the tests start, on Debian as root; elsewhere say what is missing.
+# Usage: install.sh [all]. Without `all` those of `make test` alone: no Samba, no 389 Directory Server.
 # No package may start a daemon: a policy-rc.d that forbids it stands for as long as apt works.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
@@ -13,6 +14,12 @@ need mariadb mariadb-client
 need promtool prometheus
 need openssl openssl
 need systemd-analyze systemd
+if [ "${1:-}" = all ]; then
+    need samba samba-ad-dc
+    /usr/bin/python3 -c 'import samba.provision' 2>/dev/null || missing="$missing python3-samba samba-ad-provision"
+    need ns-slapd 389-ds-base
+    need certutil libnss3-tools
+fi
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1 || [ "$(id -u)" -ne 0 ]; then
