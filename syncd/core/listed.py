@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from syncd.core.dn import normalise
 from syncd.core.model import GroupRead, Rule, Source
 from syncd.core.reads import Member, Proof, SourceRead
 from syncd.core.template import parse
@@ -21,8 +20,8 @@ def read_listed(source: Source) -> SourceRead:
     path = (str(source),)
     members: dict[str, Member] = {}
     for login in source.logins:
-        name = f"login={_escaped(login)}"
-        members[f"login:{login}"] = Member(f"login:{login}", name, normalise(name), ((login,),), path, _BY_LOGIN)
+        key = f"login:{login}"  # no normal form: logins that differ by letter case are two users
+        members[key] = Member(key, f"login={_escaped(login)}", key, ((login,),), path, _BY_LOGIN)
     values = {"user": len(members)}
     return SourceRead(
         source=source, members=members, complete=True, proof=Proof(identity="configuration", values=values)

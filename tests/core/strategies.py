@@ -15,7 +15,7 @@ from syncd.core.accounts import wanted
 from syncd.core.changes import Change, MailboxPlan, Op
 from syncd.core.desire import Desired, desire
 from syncd.core.dn import normalise
-from syncd.core.model import Account, Claim, Endpoint, Mailbox, MailboxRef, Observed, Rule, Secret, Source, Users
+from syncd.core.model import Account, By, Claim, Endpoint, Mailbox, MailboxRef, Observed, Rule, Secret, Source, Users
 from syncd.core.plan import plan
 from syncd.core.reads import Member, SourceRead
 from syncd.core.template import parse
@@ -71,8 +71,20 @@ def member(
     return Member(id or f"id-{login}", written, normalise(written), names, path, BY_LOGIN)
 
 
+def known_by(login: str, *ways: tuple[By, Sequence[str]], **parts: object) -> Member:
+    """Give the directory entry of a person whom several rules, in this order, look for."""
+    rules = tuple(Rule(by, (parse(f"{{{by.replace('_', '')}}}"),)) for by, _ in ways)
+    given = {"names": tuple(tuple(values) for _, values in ways), "rules": rules}
+    return member(login)._replace(**(given | parts))  # type: ignore[arg-type]
+
+
 def read(
-    source: Source, *members: Member, complete: bool = True, dangling: Sequence[str] = (), reason: str = "size limit"
+    source: Source,
+    *members: Member,
+    complete: bool = True,
+    dangling: Sequence[str] = (),
+    disabled: Sequence[Member] = (),
+    reason: str = "size limit",
 ) -> SourceRead:
     """Give what a source yielded."""
     return SourceRead(
@@ -80,6 +92,8 @@ def read(
         members={one.id: one for one in members},
         complete=complete,
         reasons=() if complete else (reason,),
+        causes=frozenset() if complete else frozenset(("limit",)),
+        disabled={one.id: one for one in disabled},
         dangling={(value if value.startswith("memberuid=") else normalise(value)): value for value in dangling},
     )
 
@@ -93,6 +107,10 @@ def users(known: Mapping[int, str] | None = None, **parts: object) -> Users:
         "by_login": {login: user for user, login in known.items()},
         "ids": frozenset(known),
         "logins": dict(known),
+        "found": {
+            "mail": {f"{login}@x.org": (user,) for user, login in known.items()},
+            "id": {str(user): (user,) for user in known},
+        },
     }
     return Users(**(given | parts))  # type: ignore[arg-type]
 
@@ -193,7 +211,12 @@ def directories(draw: st.DrawFn) -> tuple[Member, ...]:
     entries = []
     for name in names:
         logins = st.one_of(st.just([name]), st.just([name]), st.lists(st.sampled_from(names), max_size=2))
-        entries.append(member(name, logins=draw(logins)))
+        addresses = st.sampled_from(((), (f"{name}@x.org",), ("anton@x.org",), ("nobody@x.org", "berta@x.org")))
+        by_rules = st.builds(
+            lambda name, mail, logins: known_by(name, ("mail", mail), ("login", logins)),
+            st.just(name), addresses, logins,
+        )  # fmt: skip
+        entries.append(draw(st.one_of(logins.map(lambda drawn, name=name: member(name, logins=drawn)), by_rules)))
     for name in draw(st.lists(st.sampled_from(names), max_size=2, unique=True)):
         entries.append(member(f"{name}-2", logins=(name,)))
         entries.append(member(name, id=f"id-{name}-3", logins=()))
@@ -211,6 +234,7 @@ def source_reads(draw: st.DrawFn, source: Source, entries: Sequence[Member]) -> 
         *(one._replace(path=draw(st.sampled_from(paths))) for one in found),
         complete=draw(_BOOLEANS),
         dangling=draw(st.lists(st.sampled_from(listed), max_size=2)),
+        disabled=[one for one in draw(st.lists(st.sampled_from(entries), max_size=2)) if one not in found],
     )
 
 

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 
 import pytest
 
-from syncd.core.continuity import settle, wait_reason
+from syncd.core.continuity import qualified, settle, wait_reason
 from syncd.core.model import Observed
 from tests.core.strategies import RIGHT, WRONG, observed
 
 ONE, TWO = "ldaps://ldap1.example.org", "ldaps://ldap2.example.org"
 EARLY, LATE = "20260101000000.000000Z#000000#001#000000", "20260101000001.000000Z#000000#001#000000"
 SECOND = "20260101000000.000000Z#000000#002#000000"
+AD_EARLY, AD_LATE = (f"{number:020}#000000#dc1#000000" for number in (9, 10))
+AD_OTHER = f"{11:020}#000000#dc2#000000"
 SECOND_LATE = "20260102000000.000000Z#000000#002#000000"
 
 
@@ -28,6 +30,9 @@ SECOND_LATE = "20260102000000.000000Z#000000#002#000000"
         pytest.param((ONE, EARLY), ONE, f"{EARLY} {SECOND}", id="a replica more"),
         pytest.param((ONE, f"{EARLY} {SECOND}"), ONE, f"{SECOND} {LATE}", id="sorted in another way"),
         pytest.param((ONE, "7"), ONE, "8", id="a plain counter"),
+        pytest.param((ONE, AD_EARLY), ONE, AD_LATE, id="a number of twenty digits"),
+        pytest.param((ONE, AD_LATE), ONE, f"{AD_LATE} {EARLY}", id="another directory answers too"),
+        pytest.param(("", None), ONE, EARLY, id="no server was asked last time"),
         pytest.param((ONE, f"{EARLY} {LATE}"), ONE, LATE, id="the newest of a replica counts"),
     ],
 )
@@ -48,6 +53,8 @@ def test_a_read_that_continues_the_last_one_lets_removals_pass(
             (ONE, f"{EARLY} {SECOND_LATE}"), ONE, f"{LATE} {SECOND}", ["went back"], id="one replica went back"
         ),
         pytest.param((ONE, f"{EARLY} {SECOND}"), ONE, LATE, ["went back"], id="a replica is gone"),
+        pytest.param((ONE, AD_LATE), ONE, AD_EARLY, ["went back"], id="a number of twenty digits went back"),
+        pytest.param((ONE, AD_EARLY), ONE, AD_OTHER, ["went back"], id="another server behind the same name"),
     ],
 )
 def test_a_read_that_does_not_continue_makes_removals_wait(
@@ -57,6 +64,33 @@ def test_a_read_that_does_not_continue_makes_removals_wait(
     reason = wait_reason(last, server, counter)
     assert reason is not None
     assert all(word in reason for word in words)
+
+
+def test_the_counters_of_two_directories_are_told_apart() -> None:
+    """Replicas of the same number in two directories are two, each compared with itself."""
+    names = ("hq", "lab")
+    before = " ".join(qualified(counter, name) for counter, name in zip((EARLY, LATE), names, strict=True))
+    now = " ".join(qualified(counter, name) for counter, name in zip((LATE, LATE), names, strict=True))
+    back = " ".join(qualified(counter, name) for counter, name in zip((LATE, EARLY), names, strict=True))
+    assert wait_reason((ONE, before), ONE, now) is None
+    assert wait_reason((ONE, now), ONE, back) is not None
+
+
+def test_every_replica_of_a_directory_is_qualified() -> None:
+    """Each value keeps its time and numbers, and what is no such value is left out."""
+    assert qualified(f"{EARLY} 7 {SECOND}", "hq") == " ".join(
+        value.replace("#00", "#hq/00", 2).replace("#hq/00", "#00", 1) for value in (EARLY, SECOND)
+    )
+
+
+@pytest.mark.parametrize("name", ["the hq", "hq#1", " "])
+def test_the_name_of_a_directory_does_not_cut_its_counter(name: str) -> None:
+    """A blank or a number sign in a name changes no comparison."""
+    late, early = qualified(LATE, name), qualified(EARLY, name)
+    assert len(late.split()) == 1
+    assert late.count("#") == 3
+    assert wait_reason((ONE, late), ONE, early) is not None
+    assert wait_reason((ONE, early), ONE, late) is None
 
 
 NEW = {"mail_url": RIGHT.mail_url, "login": RIGHT.login}

@@ -34,7 +34,7 @@ def report(*judgements: Judgement, **parts: object) -> Report:
     return Report(run="r", started=NOW, finished=NOW, judgements=judgements, **parts)  # type: ignore[arg-type]
 
 
-TROUBLES = ("errors", "failed", "incomplete", "withheld", "held", "pending")
+TROUBLES = ("errors", "failed", "incomplete", "undiscovered", "withheld", "held", "pending")
 
 
 def troubled(troubles: set[str], *, applied: bool) -> Report:
@@ -49,7 +49,14 @@ def troubled(troubles: set[str], *, applied: bool) -> Report:
         waiting=(NOTICE,),
     )
     outcomes = (Outcome(change=change(Op.CREATE), result="failed", error="no"),) if "failed" in troubles else ()
-    return report(box, applied=applied, outcomes=outcomes, errors=("lost",) if "errors" in troubles else ())
+    return report(
+        box,
+        applied=applied,
+        outcomes=outcomes,
+        errors=("lost",) if "errors" in troubles else (),
+        undiscovered=("size limit",) if "undiscovered" in troubles else (),
+        problems=("an entry without an address",),
+    )
 
 
 EVERY = [
@@ -60,10 +67,10 @@ EVERY = [
 
 @pytest.mark.parametrize("troubles", EVERY, ids=lambda troubles: "+".join(sorted(troubles)) or "none")
 def test_the_worst_trouble_names_the_result(troubles: set[str]) -> None:
-    """Failed comes before incomplete before held before ok; unresolved, conflict and waiting spoil nothing."""
+    """Failed comes before incomplete before held before ok; unresolved, conflict, waiting, problems spoil nothing."""
     if troubles & {"errors", "failed"}:
         expected = Result.FAILED
-    elif troubles & {"incomplete", "withheld"}:
+    elif troubles & {"incomplete", "undiscovered", "withheld"}:
         expected = Result.INCOMPLETE
     elif "held" in troubles:
         expected = Result.HELD
@@ -77,7 +84,7 @@ def test_the_exit_status_of_a_run_is_1_before_5_before_4(troubles: set[str]) -> 
     """A run ends with 1 for an error, 5 for something not done, 4 for something held, else 0."""
     if "errors" in troubles:
         expected = 1
-    elif troubles & {"failed", "incomplete", "withheld"}:
+    elif troubles & {"failed", "incomplete", "undiscovered", "withheld"}:
         expected = 5
     else:
         expected = 4 if "held" in troubles else 0
@@ -95,7 +102,7 @@ def test_a_plan_with_the_option_tells_pending_changes_last(troubles: set[str]) -
     """`plan --exit-code` ends with 1, 5, 4, then 3 for pending changes, else 0."""
     if "errors" in troubles:
         expected = 1
-    elif troubles & {"failed", "incomplete", "withheld"}:
+    elif troubles & {"failed", "incomplete", "undiscovered", "withheld"}:
         expected = 5
     elif "held" in troubles:
         expected = 4
@@ -154,3 +161,10 @@ def test_each_operation_is_held_by_its_own_direction(op: Op, direction: Directio
     box = judgement(held=frozenset({direction}), changes=(change(Op.CREATE), change(Op.UPDATE), change(Op.DELETE)))
     assert is_held(box, change(op))
     assert {c.op for c in released(box)} == set(Op) - {op}
+
+
+@pytest.mark.parametrize("applied", [True, False])
+def test_a_discovery_that_is_not_complete_makes_the_report_incomplete(*, applied: bool) -> None:
+    """Where not all mailboxes are known the report says so, although each that is known was read whole."""
+    assert report(judgement(), applied=applied).complete
+    assert not report(judgement(), undiscovered=("size limit",), applied=applied).complete
