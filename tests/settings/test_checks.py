@@ -50,7 +50,7 @@ def test_a_mail_source_goes_without_a_server(loader: Loader, key: str) -> None:
 def test_a_group_has_no_search_base(loader: Loader, key: str) -> None:
     """`base` and `scope` say how a filter searches."""
     (problem,) = loader.problems((("mappings", 0, "sources", 0, key), {"base": "dc=org", "scope": "one"}[key]))
-    assert problem.endswith(f"mappings[0].sources[0]: {key} goes with filter, not with group")
+    assert problem.endswith(f"mappings[0].sources[0]: {key} goes with filter and attribute, not with group")
     assert problem.startswith(f"syncd.yaml:{loader.lines['mappings', 0, 'sources', 0, key]}:")
 
 

@@ -6,19 +6,14 @@ from hypothesis import strategies as st
 
 from syncd.errors import ConfigurationError
 from syncd.settings.loading import Settings
+from syncd.wiring import directory_options
 from tests.settings.configurations import VALID, Loader, Steps, changed, dumped
 
 FAST = hypothesis.settings(
     max_examples=100, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
 )
-SCALARS = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(max_size=8)
-    | st.sampled_from(["primary", "5m", "a@b.c", "cn=a", "(a=b)"])
-)
+WORDS = ["primary", "5m", "a@b.c", "cn=a", "(a=b)", "all", "{mail}", "{mail:domain}", "{", "/(/", "a=b", "external"]
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(WORDS)
 KEYS = st.sampled_from([key for key in dumped(VALID)[0].split('"') if key.isidentifier()]) | st.text(max_size=6)
 TREES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12
@@ -35,6 +30,25 @@ PATHS = sorted(
     )[1],
     key=str,
 )
+DISCOVER = {
+    "filter": "(a=b)",
+    "match": {"cn": "x(?P<y>.)"},
+    "mailbox": "{mail}",
+    "account": {"name": "{cn}", "transport": {"login": "{y}"}},
+    "include": [{"mailbox": "*"}],
+    "exclude": [{"group": "/x/"}],
+}
+WIDE = (
+    (("directory", "users"), {"rules": [{"login": "uid"}, {"id": ["a", "{b|c:lower}"]}]}),
+    (("mappings", 1), {**VALID["mappings"][0], "discover": DISCOVER, "context": {"attribute": "x"}, "users": {}}),
+    (("mappings", 1, "mailbox"), None),
+    (("mappings", 1, "sources"), [{"ox_group": 0}, {"users": ["a"]}, {"attribute": "a=b", "base": "cn=x"}]),
+    (("mappings", 1, "directory"), None),
+    (("directory", "bind"), {"method": "gssapi", "host": "a.org", "dn": None}),
+    (("directory", "must_see"), "cn=x"),
+    (("openxchange", "configdb"), {"url": "sqlite:////tmp/x"}),
+)
+WIDE_PATHS = sorted(dumped(changed(*WIDE))[1], key=str)
 
 
 def survives(loader: Loader, text: str | bytes) -> None:
@@ -46,7 +60,8 @@ def survives(loader: Loader, text: str | bytes) -> None:
         problems = error.problems or ("none",)
     else:
         assert isinstance(settings, Settings)
-        assert settings.mailboxes()
+        assert settings.mailboxes() or settings.patterns()
+        assert directory_options(settings)
     for problem in problems:
         assert problem.removeprefix(f"{loader.path}:").split(":")[0].isdecimal(), problem
 
@@ -63,6 +78,19 @@ def test_no_text_breaks_the_loader(loader: Loader, text: str | bytes) -> None:
 def test_no_value_breaks_the_loader(loader: Loader, path: Steps, value: object) -> None:
     """Any value anywhere in an otherwise valid configuration gives settings or problems."""
     survives(loader, dumped(changed((path, value)))[0])
+
+
+@FAST
+@given(st.sampled_from(WIDE_PATHS), TREES)
+def test_no_value_breaks_the_loader_of_patterns(loader: Loader, path: Steps, value: object) -> None:
+    """The same for a configuration that leaves mailboxes and contexts to be found out."""
+    survives(loader, dumped(changed(*WIDE, (path, value)))[0])
+
+
+def test_the_wide_configuration_is_valid(loader: Loader) -> None:
+    """What is fuzzed has nothing wrong to begin with."""
+    survives(loader, dumped(changed(*WIDE))[0])
+    assert len(loader(*WIDE).patterns()) == 1
 
 
 @FAST

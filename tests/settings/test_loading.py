@@ -22,7 +22,7 @@ def test_a_small_configuration_has_careful_defaults(loader: Loader) -> None:
     assert settings.directory.tls.verify
     assert not settings.directory.tls.starttls
     assert settings.directory.bind is None
-    assert settings.directory.users.login == ("uid",)
+    assert (settings.directory.users.login, settings.directory.users.rules) == (None, None)
     assert (settings.directory.timeout.connect, settings.directory.timeout.receive) == (5.0, 30.0)
     assert settings.directory.page_size == 1000
     assert settings.openxchange.database.tls is not None
@@ -283,7 +283,8 @@ def test_a_file_that_holds_no_keys_is_a_problem(loader: Loader, text: str) -> No
 def test_a_file_without_any_key_lacks_the_required_ones(loader: Loader) -> None:
     """Only the directory, Open-Xchange and the mappings have to be named."""
     problems = loader.refused(lambda: loader.text("{}"))
-    assert problems == tuple(f'syncd.yaml:1: missing key "{key}"' for key in ("directory", "openxchange", "mappings"))
+    wanted = ('"directory" (or directories)', '"openxchange"', '"mappings"')
+    assert problems == tuple(f"syncd.yaml:1: missing key {key}" for key in wanted)
 
 
 @pytest.mark.parametrize("text", ["", "a: b: c", "a: 'x", "a: *b"])

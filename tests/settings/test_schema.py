@@ -58,8 +58,10 @@ def test_the_sample_shows_every_key() -> None:
                 walk(item, definitions[name]["properties"][key])
 
     walk(parse(SAMPLE.read_bytes()).data, {"$ref": "#/$defs/Configuration"})
-    commented = set(re.findall(r"#.*?(?<![\w.])([a-z_]+): ", text) + re.findall(r"\{([a-z_]+): ", text))
+    commented = set(re.findall(r"#.*?(?<![\w.])([a-z_]+):\s", text) + re.findall(r"\{([a-z_]+): ", text))
     alternatives = {("SecretRef", "file"), ("SecretRef", "env"), ("Schedule", "cron"), ("Mail", "source")}
+    alternatives |= {("Configuration", "directories"), ("Mapping", "directory"), ("Source", "directory")}
+    alternatives |= {("Bind", "host"), ("DirectoryTls", "cert"), ("DirectoryTls", "key")}
     missing = schema.keys() - shown
     assert missing <= alternatives | {("Ledger", "password"), ("Ledger", "tls"), ("DatabaseTls", "ca")}
     assert {key for _, key in missing} <= commented
@@ -71,7 +73,9 @@ def test_the_sample_says_the_defaults(tmp_path: Path) -> None:
     data: Any = parse(SAMPLE.read_bytes()).data
     for key in ("ledger", "schedule", "limits", "http", "log"):
         del data[key]
-    for path in (("users",), ("timeout",), ("page_size",), ("tls", "starttls"), ("tls", "verify")):
+    policies = (("disabled",), ("expired",), ("dangling",), ("nesting",))
+    others = (("kind",), ("bind", "method"), ("timeout",), ("page_size",), ("tls", "starttls"), ("tls", "verify"))
+    for path in (*policies, *others):
         holder = data["directory"]
         for step in path[:-1]:
             holder = holder[step]
@@ -79,6 +83,7 @@ def test_the_sample_says_the_defaults(tmp_path: Path) -> None:
     del data["openxchange"]["write_with"]
     for key in ("nested", "existing", "extra"):
         del data["mappings"][0][key]
+    del data["mappings"][1]["discover"]["scope"]
     for server in ("mail", "transport"):
         for key in ("protocol", "secure", "starttls"):
             del data["mappings"][0]["account"][server][key]
@@ -93,6 +98,17 @@ def test_the_sample_says_the_defaults(tmp_path: Path) -> None:
         (("directory", "page_size"), "many"),
         (("directory", "timeout", "connect"), 5),
         (("directory", "urls"), []),
+        (("directory", "kind"), "novell"),
+        (("directory", "disabled"), "maybe"),
+        (("directory", "users", "rules"), []),
+        (("directory", "users", "rules"), [{"name": "cn"}]),
+        (("mappings", 0, "context"), "some"),
+        (("mappings", 0, "context"), {"name": "a", "mapping": "b"}),
+        (("mappings", 0, "context"), {"nmae": "a"}),
+        (("mappings", 0, "sources", 0), {"users": []}),
+        (("mappings", 0, "sources", 0), {"ox_group": -1}),
+        (("mappings", 0, "discover"), {"filter": "(a=b)"}),
+        (("mappings", 0, "discover"), {"filter": "(a=b)", "mailbox": "mail"}),
         (("http", "listen"), "nowhere"),
         (("openxchange", "write_with"), "magic"),
         (("openxchange", "database", "tls"), True),
@@ -117,6 +133,13 @@ def test_an_editor_sees_simple_mistakes(path: Steps, value: object) -> None:
         (("mappings", 0, "nested"), True),
         (("mappings", 0, "nested"), 3),
         (("directory", "users", "login"), ["uid", "cn"]),
+        (("directory", "users"), {"rules": [{"login": "{uid:lower}"}, {"id": ["employeeNumber"]}]}),
+        (("mappings", 0, "context"), "all"),
+        (("mappings", 0, "context"), {"attribute": "oxContext"}),
+        (("mappings", 0, "sources", 0), {"users": ["anna"]}),
+        (("mappings", 0, "sources", 0), {"ox_group": 0}),
+        (("mappings", 0, "sources", 0), {"ox_group": "sales"}),
+        (("mappings", 0, "sources", 0), {"attribute": "memberOf=cn=x"}),
         (("schedule", "every"), "90s"),
     ],
 )
