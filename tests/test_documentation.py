@@ -1,4 +1,4 @@
-"""What the README says is true: its commands run, its configuration loads, its tables are whole."""
+"""What the documents say is true: commands run, configurations load, tables are whole, links lead somewhere."""
 
 from __future__ import annotations
 
@@ -8,23 +8,29 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from ruamel.yaml import YAML
 
 from syncd.cli.main import app
+from syncd.core.reads import Cause
+from syncd.openxchange import tables
+from syncd.settings.lines import lines
 from syncd.settings.loading import load
 from syncd.telemetry.metrics import Metrics
 from tests.telemetry.reports import busy
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+DOCUMENTS = {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").iterdir())}
 SYNCD = str(Path(sys.executable).parent / "syncd")
 
 
-def blocks(language: str) -> Iterator[str]:
+def blocks(language: str, text: str = README) -> Iterator[str]:
     """Give the fenced blocks of one language."""
-    for found in re.finditer(rf"^( *)```{language}\n(.*?)^ *```$", README, re.MULTILINE | re.DOTALL):
+    for found in re.finditer(rf"^( *)```{language}\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL):
         yield "\n".join(line.removeprefix(found[1]) for line in found[2].splitlines())
 
 
@@ -50,8 +56,8 @@ def test_every_command_of_the_readme_runs_as_told(playground: Path) -> None:
     config = playground / "syncd.yaml"
     export = playground / "directory.ldif"
     told = [re.sub(r"(/etc/syncd|playground)/syncd.yaml", str(config), command) for command in commands()]
-    assert len(told) == 11
-    ready, held, leaving = told[:6], told[6:8], told[8:]
+    assert len(told) == 13
+    ready, held, leaving = told[:8], told[8:10], told[10:]
     for command in ready:
         assert syncd(command).returncode == 0, command
 
@@ -81,19 +87,69 @@ def test_every_command_of_the_readme_runs_as_told(playground: Path) -> None:
 
 def test_the_configuration_of_the_readme_loads(tmp_path: Path) -> None:
     """The ten lines are ten and a valid configuration."""
-    [text] = blocks("yaml")
+    text = next(blocks("yaml"))
     assert len(text.splitlines()) <= 10
     path = tmp_path / "syncd.yaml"
     path.write_text(text)
     assert [mailbox.address for mailbox in load(path).mailboxes()] == ["support@mycompany.com"]
 
 
+def fragments() -> Iterator[Any]:
+    """Give every YAML block but the first, which is whole: parts of a configuration."""
+    for name, text in DOCUMENTS.items():
+        for number, block in enumerate(list(blocks("yaml", text))[name == "README.md" :]):
+            yield pytest.param(block, id=f"{name}-{number}")
+
+
+@pytest.mark.parametrize("block", list(fragments()))
+def test_every_part_of_a_configuration_loads(tmp_path: Path, block: str) -> None:
+    """What a document shows of a configuration is valid in one that has the rest."""
+    database = {"url": "mysql+pymysql://syncd@db.example.org/oxdatabase_5"}
+    account = {"name": "Support", "login": "support", "mail": {"source": "primary"}}
+    users = [{"users": ["anna"]}]
+    whole: dict[str, Any] = {
+        "directory": {"urls": ["ldaps://ldap.example.org"], "base": "dc=example,dc=org"},
+        "openxchange": {"database": database},
+        "mappings": [{"mailbox": "support@mycompany.com", "context": 1, "sources": users, "account": account}],
+    }
+    for name, section in YAML(typ="safe").load(block).items():
+        whole[name] = {**whole[name], **section} if name == "directory" else section
+    if "directories" in whole:
+        del whole["directory"]
+    path = tmp_path / "syncd.yaml"
+    path.write_text(lines(whole))
+    settings = load(path)
+    assert settings.mailboxes() or settings.patterns()
+
+
+def test_every_link_leads_somewhere() -> None:
+    """A link to a file of the project names one, and its anchor a heading there."""
+    for name, text in DOCUMENTS.items():
+        for target in re.findall(r"\]\(([^):]+)\)", text):
+            path, _, anchor = target.partition("#")
+            file = ((ROOT / name).parent / path).resolve() if path else ROOT / name
+            assert file.exists(), (name, target)
+            if anchor:
+                headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+                names = {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}
+                assert anchor in names, (name, target)
+
+
 def test_the_rights_of_the_readme_are_those_that_were_tried() -> None:
     """The GRANTs are to the letter those with which the end-to-end tests run a limited user."""
     tried = (ROOT / "tests" / "e2e" / "grants.sql").read_text()
     grants = [line for line in tried.splitlines() if line.startswith("GRANT")]
-    [shown] = blocks("sql")
+    shown, _ = blocks("sql")
     assert [line for line in shown.splitlines() if line.startswith("GRANT")] == grants
+
+
+def test_the_rights_that_not_everybody_needs_name_their_tables() -> None:
+    """The second list of GRANTs is about the tables of aliases, groups and names of contexts, to read them only."""
+    _, more = blocks("sql")
+    found = re.findall(r"^GRANT SELECT ON \w+\.`?(\w+)`? TO syncd@'%';$", more, re.MULTILINE)
+    wanted = (tables.ALIAS, tables.GROUP, tables.GROUP_MEMBER, tables.LOGIN_CONTEXT)
+    assert found == [str(table.name) for table in wanted]
+    assert len(found) == len(more.splitlines())
 
 
 def test_the_readme_lists_every_command() -> None:
@@ -102,6 +158,12 @@ def test_the_readme_lists_every_command() -> None:
     listed = set(re.findall(r"`syncd ([a-z]+)", table))
     names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     assert listed == names
+
+
+def test_the_readme_lists_every_reason_of_an_incomplete_read() -> None:
+    """The values of the label are those that there are."""
+    [shown] = re.findall(r"`syncd_incomplete_reads_total` \| reason: (.*) \|", README)
+    assert tuple(shown.split(", ")) == get_args(Cause)
 
 
 def test_the_readme_lists_every_metric() -> None:
