@@ -43,8 +43,8 @@ def context(value: object) -> int | str | Chosen:
         given = text(text_of_it)
         if way == "attribute":
             attribute(given)
-        elif way == "domain":
-            attribute(f"{{{given}:domain}}")
+        elif way == "domain" and not _ATTRIBUTE(given):
+            raise ValueError("must be the name of an LDAP attribute, such as mail")  # noqa: TRY301 - named below
     except ValueError as error:
         raise ValueError(f"{way} {error}" if str(error).startswith("must") else str(error)) from None
     return Chosen(way, given)  # type: ignore[arg-type] # it is one of _WAYS

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from syncd.errors import ConfigurationError
 from syncd.settings.loading import Settings
-from syncd.wiring import directory_options
+from syncd.settings.mailboxes import rules
 from tests.settings.configurations import VALID, Loader, Steps, changed, dumped
 
 FAST = hypothesis.settings(
@@ -61,7 +61,7 @@ def survives(loader: Loader, text: str | bytes) -> None:
     else:
         assert isinstance(settings, Settings)
         assert settings.mailboxes() or settings.patterns()
-        assert directory_options(settings)
+        assert [rules(directory.users) for directory in settings.directories().values()]
     for problem in problems:
         assert problem.removeprefix(f"{loader.path}:").split(":")[0].isdecimal(), problem
 

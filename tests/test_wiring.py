@@ -1,0 +1,127 @@
+"""From the settings to the options of each layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from syncd.core.model import Rule
+from syncd.core.template import parse
+from syncd.directory.connection import Options
+from syncd.openxchange.connect import StoreOptions, Tls
+from syncd.settings.loading import Settings
+from syncd.wiring import directory_options, session, store_options
+from tests.settings.configurations import Loader
+from tests.settings.test_whole import WHOLE
+
+
+@pytest.fixture
+def loader(tmp_path: Path) -> Loader:
+    """Give a loader of changed configurations."""
+    return Loader(tmp_path)
+
+
+@pytest.fixture
+def settings(loader: Loader) -> Settings:
+    """Give the whole configuration."""
+    return loader.text(WHOLE, PW="hush")
+
+
+def test_the_directories(settings: Settings) -> None:
+    """Every key of each directory reaches the one who connects; no rules leave it to the kind."""
+    options = directory_options(settings)
+    folder = settings.path.parent
+    password = options["hq"].password
+    assert password is not None
+    assert password.reveal() == "hush"
+    assert options == {
+        "hq": Options(
+            name="hq",
+            kind="ad",
+            urls=("ldaps://dc1.example.org", "ldaps://dc2.example.org"),
+            base="dc=example,dc=org",
+            bind_dn="cn=syncd,dc=example,dc=org",
+            password=password,
+            ca=str(folder / "ca.pem"),
+            rules=(
+                Rule("login", (parse("{sAMAccountName:lower}"),)),
+                Rule("mail", (parse("{mail}"),)),
+                Rule("alias", (parse("{proxyAddresses:smtp}"),)),
+                Rule("imap_login", (parse("{mail}"),)),
+                Rule("id", (parse("{employeeNumber}"),)),
+            ),
+            disabled="keep",
+            expired="remove",
+            dangling="remove",
+            must_see="cn=all-staff,dc=example,dc=org",
+            nesting="server",
+            page_size=500,
+            connect_timeout=1,
+            receive_timeout=2,
+        ),
+        "subsidiary": Options(
+            name="subsidiary",
+            urls=("ldap://ldap.sub.example.org",),
+            base="dc=sub",
+            starttls=True,
+            verify=False,
+            method="external",
+            certificate="/etc/syncd/client.pem",
+            certificate_key=str(folder / "client.key"),
+            rules=(Rule("login", (parse("{uid}"), parse("{cn}"))),),
+        ),
+        "third": Options(
+            name="third",
+            kind="openldap",
+            urls=("ldaps://ldap.example.net",),
+            base="dc=net",
+            method="gssapi",
+            host="real.example.net",
+        ),
+    }
+
+
+def test_the_databases_of_open_xchange(settings: Settings) -> None:
+    """The configdb has its own URL, password and TLS."""
+    options = store_options(settings)
+    assert options.configdb is not None
+    assert options.configdb.password is not None
+    assert options == StoreOptions(
+        url="mysql+pymysql://syncd@db.example.org/oxdatabase_5",
+        configdb=StoreOptions(
+            url="mysql+pymysql://reader@db.example.org/configdb",
+            password=options.configdb.password,
+            tls=Tls(ca=str(settings.path.parent / "db.pem")),
+        ),
+    )
+
+
+def test_a_small_configuration_has_one_directory_without_a_name(loader: Loader) -> None:
+    """What is not said is as the connecting layer has it by default: anonymous, by kind."""
+    small = loader()
+    assert directory_options(small) == {"": Options(urls=("ldaps://ldap.example.org",), base="dc=example,dc=org")}
+    assert store_options(small).configdb is None
+
+
+def test_all_passwords_of_directories_that_cannot_be_read_are_told(loader: Loader) -> None:
+    """Not one at a time."""
+    settings = loader.text(WHOLE.replace("bind: {method: external}", 'bind: {dn: "cn=x", password: {env: NONE}}'))
+    problems = loader.refused(lambda: directory_options(settings))
+    assert [problem.split(": ")[1] for problem in problems] == [
+        "directories.hq.bind.password",
+        "directories.subsidiary.bind.password",
+    ]
+
+
+def test_patterns_reach_the_run(loader: Loader) -> None:
+    """What is found out by each run is known to whoever asks for the mailboxes."""
+    settings = loader(
+        (("openxchange", "database", "url"), f"sqlite:///{loader.path.parent}/ox.db"),
+        (("ledger", "url"), f"sqlite:///{loader.path.parent}/ledger.db"),
+        (("mappings", 0, "context"), "all"),
+    )
+    with session(settings) as instance:
+        assert instance.mailboxes == ()
+        assert [pattern.mailbox.address for pattern in instance.patterns] == ["support@mycompany.com"]
+        assert instance.reconciler.patterns == instance.patterns
