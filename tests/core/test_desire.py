@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
 
 from syncd.core.desire import Desired, desire
-from syncd.core.model import Claim, Mailbox, MailboxRef, Source, Users
-from syncd.core.reads import Member, SourceRead
+from syncd.core.listed import read_group, read_listed
+from syncd.core.model import Claim, GroupRead, Mailbox, MailboxRef, Source, Users
+from syncd.core.reads import Member, Proof, SourceRead
+from syncd.core.template import attribute
 from tests.core.strategies import (
     ADDRESS,
     BARRED,
@@ -17,6 +20,7 @@ from tests.core.strategies import (
     SUPPORT,
     claim,
     dn_of,
+    known_by,
     mailbox,
     member,
     read,
@@ -168,6 +172,215 @@ def test_a_claim_is_excluded_by_id_dn_or_user(given: Claim, *, expected: bool) -
 def test_nobody_is_excluded_without_exclusions() -> None:
     """Without an excluding source no claim counts as excluded."""
     assert decided(read(SUPPORT, member("carol")), box=mailbox(exclude=())).taken_out(claim(4)) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "given", "expected"),
+    [
+        pytest.param([member("berta")], claim(4), True, id="by id"),
+        pytest.param([member("berta", dn="uid=b,ou=moved,dc=x")], claim(4), True, id="by id, moved"),
+        pytest.param([member("berta")], claim(4, member=f"dn:{member('berta').key}"), True, id="by DN, no id then"),
+        pytest.param([member("berta", id=f"dn:{member('berta').key}")], claim(4), True, id="by DN, no id now"),
+        pytest.param([member("berta", id="new")], claim(4), False, id="another entry at the DN"),
+        pytest.param([member("x", logins=("berta",))], claim(4), False, id="another entry of the user"),
+        pytest.param([member("berta")], claim(5), False, id="somebody else"),
+        pytest.param([], claim(4), False, id="nobody"),
+    ],
+)
+def test_a_claim_is_disabled_by_its_own_entry_alone(found: list[Member], given: Claim, *, expected: bool) -> None:
+    """A claim's member was read as disabled by its stable id, and by its DN only where one of both has no such id."""
+    desired = decided(read(SUPPORT, disabled=found))
+    assert desired.taken_out(given) == ("disabled in the directory" if expected else None)
+    assert desired.accounts == {}
+
+
+@pytest.mark.parametrize("logins", [("berta",), ()])
+def test_who_is_a_member_by_another_source_is_not_disabled(logins: tuple[str, ...]) -> None:
+    """An entry that one source read as disabled and another as a member, resolved or not, is not surely disabled."""
+    desired = decided(read(SUPPORT, disabled=[member("berta")]), read(SALES, member("berta", logins=logins)), box=BOTH)
+    assert desired.accounts.keys() == ({4} if logins else set())
+    assert desired.taken_out(claim(4)) is None
+
+
+def test_a_list_of_logins_keeps_a_disabled_person() -> None:
+    """What the configuration names literally counts although the person's entry is disabled."""
+    source = Source(kind="users", value="berta", logins=("berta",))
+    box = mailbox(sources=(SUPPORT, source), exclude=())
+    assert decided(read(SUPPORT, disabled=[member("berta")]), read_listed(source), box=box).accounts.keys() == {4}
+
+
+@pytest.mark.parametrize("barred", [member("berta"), member("x", logins=("berta",)), member("x", dn=dn_of("berta"))])
+def test_a_disabled_exclusion_still_excludes(barred: Member) -> None:
+    """Whoever is excluded stays so when the entry is disabled: by id, by DN and by user."""
+    desired = decided(read(SUPPORT, member("berta"), member("carol")), read(BARRED, disabled=[barred]))
+    assert desired.accounts.keys() == {5}
+    assert desired.taken_out(claim(4)) == "excluded"
+
+
+def test_an_excluded_login_excludes_nobody_whose_login_differs_by_letter_case() -> None:
+    """Logins are told apart by letter case, so a list that excludes `Berta` is not about `berta`."""
+    own, barred = (Source(kind="users", value=name, logins=(name,)) for name in ("berta", "Berta"))
+    box = mailbox(sources=(own,), exclude=(barred,))
+    desired = decided(read_listed(own), read_listed(barred), box=box)
+    assert desired.accounts.keys() == {4}
+    assert desired.taken_out(claim(4, member="login:berta", dn="login=berta")) is None
+
+
+def test_a_list_may_exclude_a_user_of_a_group_and_of_open_xchange() -> None:
+    """Exclusions of one kind meet members of another by the user whom both name."""
+    group = Source(kind="ox_group", value="0", context=1)
+    barred = Source(kind="users", value="berta", logins=("berta",))
+    box = mailbox(sources=(SUPPORT, group), exclude=(barred,))
+    everybody = read_group(group, {"0": GroupRead((4, 5))})
+    desired = decided(read(SUPPORT, member("berta"), member("dora")), everybody, read_listed(barred), box=box)
+    assert desired.accounts.keys() == {5, 6}
+
+
+# --------------------------------------------------------------------------- members who choose their context
+
+CHOOSER = attribute("oxContext")
+CHOSEN = Source(kind="group", value=SUPPORT.value, chooser=CHOOSER)
+OUTSIDE = Source(kind="group", value=BARRED.value, chooser=CHOOSER)
+NAMES = {"1": 1, "2": 2, "acme": 1, "acme.com": 1, "beta": 2}
+
+
+def choosing(*reads: SourceRead) -> Desired:
+    """Decide for a mailbox of context 1 whose members choose theirs."""
+    return decided(*reads, box=mailbox(sources=(CHOSEN,), exclude=(OUTSIDE,), choices=NAMES))
+
+
+@pytest.mark.parametrize(
+    ("contexts", "words"),
+    [
+        pytest.param(("acme",), None, id="this context"),
+        pytest.param(("ACME", "acme.com", "1"), None, id="this context by all of its names"),
+        pytest.param(("gone",), "there is no context 'gone'", id="unknown"),
+        pytest.param(("gone", "away"), "there is no context 'gone' and 'away'", id="unknown by several names"),
+        pytest.param((), "what names its context is missing", id="missing or hidden"),
+        pytest.param(("acme", "beta"), "it names several contexts: 'acme' and 'beta'", id="several"),
+        pytest.param(("acme", "gone"), "it names several contexts: 'acme' and 'gone'", id="one of them unknown"),
+    ],
+)
+def test_a_member_belongs_to_the_context_it_names(contexts: tuple[str, ...], words: str | None) -> None:
+    """Exactly one known context is the member's; else it is unresolved, and protects the account that it may mean."""
+    desired = choosing(read(CHOSEN, member("berta")._replace(contexts=contexts)))
+    if words is None:
+        assert (desired.accounts.keys(), desired.unresolved) == ({4}, {})
+        return
+    assert desired.accounts == {}
+    assert words in desired.unresolved["id-berta"].reason
+    assert words in str(desired.member_is_there(claim(4)))
+
+
+def test_a_member_of_another_context_is_a_member_and_has_nothing_here() -> None:
+    """Its account here may go, since it was read for certain that it belongs elsewhere."""
+    desired = choosing(read(CHOSEN, member("berta")._replace(contexts=("beta",))))
+    assert (desired.accounts, desired.unresolved) == ({}, {})
+    assert desired.members.keys() == {"id-berta"}
+    assert (desired.taken_out(claim(4)), desired.member_is_there(claim(4))) == (None, None)
+
+
+def test_a_group_of_open_xchange_chooses_nothing() -> None:
+    """Its users are users of the mailbox's context, where other members choose."""
+    group = Source(kind="ox_group", value="0", context=1)
+    box = mailbox(sources=(CHOSEN, group), exclude=(), choices=NAMES)
+    desired = decided(read(CHOSEN), read_group(group, {"0": GroupRead((5,))}), box=box)
+    assert (desired.accounts.keys(), desired.unresolved) == ({5}, {})
+
+
+@pytest.mark.parametrize(
+    ("contexts", "expected"),
+    [
+        pytest.param(("acme",), {5}, id="of this context"),
+        pytest.param(("beta",), {4, 5}, id="of another"),
+        pytest.param((), {4, 5}, id="of an unknown one"),
+    ],
+)
+def test_an_exclusion_is_about_people_of_its_own_context(contexts: tuple[str, ...], expected: set[int]) -> None:
+    """An excluded entry that chooses another context takes nothing from somebody with the same login here."""
+    members = [member(name)._replace(contexts=("1",)) for name in ("berta", "carol")]
+    barred = member("b", logins=("berta",))._replace(contexts=contexts)
+    desired = choosing(read(CHOSEN, *members), read(OUTSIDE, barred))
+    assert desired.accounts.keys() == expected
+    assert desired.taken_out(claim(4)) == (None if 4 in expected else "excluded")
+
+
+def test_an_excluded_entry_is_out_whatever_context_it_names() -> None:
+    """The very entry that is excluded gets nothing, also where what names its context cannot be read."""
+    one = member("berta")
+    desired = choosing(read(CHOSEN, one._replace(contexts=("1",))), read(OUTSIDE, one))
+    assert desired.accounts == {}
+
+
+def test_exclusions_that_choose_nothing_hold_in_every_context() -> None:
+    """A list of logins excludes these users wherever they are."""
+    barred = Source(kind="users", value="berta", logins=("berta",))
+    box = mailbox(sources=(CHOSEN,), exclude=(barred,), choices=NAMES)
+    desired = decided(read(CHOSEN, member("berta")._replace(contexts=("1",))), read_listed(barred), box=box)
+    assert desired.accounts == {}
+
+
+# --------------------------------------------------------------------------- what is passed on
+
+
+def test_two_entries_of_one_user_are_told() -> None:
+    """Both are named, with the user whom they mean."""
+    two = member("b", logins=("berta",))
+    notes = decided(read(SUPPORT, member("berta"), two)).notes
+    assert notes == (f"{dn_of('berta')} and {two.dn} are both user 4 (berta)",)
+
+
+def test_many_entries_of_one_user_are_told_in_few_lines() -> None:
+    """Three pairs are named, the others counted."""
+    entries = [member(f"b{number}", logins=("berta",)) for number in range(7)]
+    notes = decided(read(SUPPORT, *entries)).notes
+    assert len(notes) == 4
+    assert notes[-1] == "… and 3 more such entries"
+
+
+def test_proofs_and_causes_of_all_sources_are_passed_on() -> None:
+    """Each source has its proof by its name, and each incomplete one its causes, excluding ones too."""
+    proof = Proof(server="ldap://one", pages=2)
+    reads = (
+        replace(read(SUPPORT, complete=False), proof=proof, causes=frozenset(("range", "foreign"))),
+        read(SALES, complete=False),
+        read(BARRED, complete=False),
+    )
+    desired = decided(*reads, box=BOTH)
+    assert desired.causes == ("foreign", "limit", "limit", "range")
+    assert desired.proofs == {str(SUPPORT): proof, str(SALES): Proof(), str(BARRED): Proof()}
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param(read(SUPPORT, disabled=[member("berta")]), (SUPPORT,), id="all members disabled"),
+        pytest.param(read(BARRED, disabled=[member("berta")]), (), id="all excluded are disabled and excluded still"),
+    ],
+)
+def test_who_is_disabled_counts_where_it_excludes(found: SourceRead, expected: tuple[Source, ...]) -> None:
+    """A group all of whose members were disabled is emptied; an exclusion of disabled people excludes as before."""
+    desired = decided(found, counts={str(found.source): 1})
+    assert desired.emptied == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "names", "expected"),
+    [
+        pytest.param(known_by("x", ("mail", ["berta@x.org"])), {4: "berta"}, "berta", id="the login that is known"),
+        pytest.param(known_by("x", ("mail", ["berta@x.org"])), {}, "4", id="else the number"),
+        pytest.param(known_by("x", ("mail", []), ("login", ["z", "berta"])), {}, "berta", id="else its own login"),
+    ],
+)
+def test_a_user_found_by_any_rule_is_shown_by_a_login(one: Member, names: dict[int, str], expected: str) -> None:
+    """Messages name the login in Open-Xchange, or what is known of it."""
+    assert decided(read(SUPPORT, one), known=users(logins=names)).accounts[4].login == expected
+
+
+def test_an_unresolved_member_is_shown_by_all_that_was_looked_for() -> None:
+    """Values of all rules are shown once each."""
+    one = known_by("x", ("mail", ["n@x", "m@x"]), ("login", ["n", "n@x"]))
+    assert decided(read(SUPPORT, one)).unresolved["id-x"].login == "n@x m@x n"
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from itertools import permutations
 import pytest
 
 from syncd.core.accounts import wanted
-from syncd.core.changes import Change, MailboxPlan, Op
+from syncd.core.changes import Change, Direction, MailboxPlan, Op
 from syncd.core.digest import digest
+from syncd.core.guard import judge
 from syncd.core.model import Claim, Endpoint, Observed, Secret
 from syncd.core.plan import EXCLUSION_UNKNOWN, INCLUSION_UNKNOWN
 from syncd.core.reads import SourceRead
@@ -31,6 +32,7 @@ from tests.core.strategies import (
     World,
     claim,
     dn_of,
+    known_by,
     mailbox,
     member,
     observed,
@@ -362,6 +364,58 @@ DELETED = {"changes": [("delete", 20)]}
             id="excluded and hidden",
         ),
         pytest.param((read(SUPPORT), read(BARRED, complete=False)), DELETED, "no longer", id="exclusion incomplete"),
+        pytest.param((read(SUPPORT, disabled=[BERTA]), read(BARRED)), DELETED, "disabled in", id="disabled"),
+        pytest.param(
+            (read(SUPPORT, disabled=[BERTA], complete=False), read(BARRED)),
+            DELETED,
+            "disabled in the directory",
+            id="disabled, the rest unknown",
+        ),
+        pytest.param(
+            (read(SUPPORT, disabled=[BERTA], dangling=[dn_of("berta")]), read(BARRED)),
+            DELETED,
+            "disabled in the directory",
+            id="disabled and listed without an entry",
+        ),
+        pytest.param(
+            (read(SUPPORT, disabled=[member("berta", dn="uid=b,ou=elsewhere,dc=x")], complete=False), read(BARRED)),
+            DELETED,
+            "disabled in the directory",
+            id="disabled and moved",
+        ),
+        pytest.param(
+            (read(SUPPORT, disabled=[member("berta", id="new")], complete=False), read(BARRED)),
+            WITHHELD,
+            INCLUSION_UNKNOWN,
+            id="another entry at the DN is disabled",
+        ),
+        pytest.param(
+            (read(SUPPORT, disabled=[member("berta", id="new")]), read(BARRED)),
+            DELETED,
+            "no longer a member",
+            id="another entry at the DN is disabled, everything known",
+        ),
+        pytest.param(
+            (read(SUPPORT, member("x", logins=("berta",), id="x")), read(BARRED, disabled=[BERTA])),
+            DELETED,
+            "excluded",
+            id="excluded by an entry that is disabled",
+        ),
+        pytest.param(
+            (read(SUPPORT, known_by("berta", ("mail", []), ("login", []))), read(BARRED)),
+            WITHHELD,
+            "its entry has none of login, mail",
+            id="hidden to all rules",
+        ),
+        pytest.param(
+            (
+                read(SUPPORT, known_by("berta", ("mail", ["berta@x.org", "dora@x.org"]), ("login", ["berta"]))),
+                read(BARRED),
+            ),
+            WITHHELD,
+            "ambiguous",
+            id="ambiguous by the first rule",
+        ),
         pytest.param(
             (read(SUPPORT, member("berta", logins=("dora",))), read(BARRED)), DELETED, "is user 6 now", id="elsewhere"
         ),
@@ -404,6 +458,91 @@ def test_a_person_who_became_another_user_moves() -> None:
     """Where a claim's person is another user now, the old account goes and a new one comes."""
     plan = planned((read(SUPPORT, member("berta", logins=("dora",))), read(BARRED)), [OURS], HELD)
     assert [(change.op, change.user) for change in plan.changes] == [(Op.DELETE, 4), (Op.CREATE, 6)]
+
+
+def test_a_member_moves_to_the_user_whom_the_next_rule_names() -> None:
+    """Where the first rule names nobody the next one counts, and both sides of the move are changes."""
+    moved = known_by("berta", ("mail", []), ("login", ["dora"]))
+    plan = planned((read(SUPPORT, moved), read(BARRED)), [OURS], HELD)
+    assert [(change.op, change.user) for change in plan.changes] == [(Op.DELETE, 4), (Op.CREATE, 6)]
+    assert plan.changes[0].reason == "the member is user 6 now"
+
+
+@pytest.mark.parametrize("dn", ["uid=berta,ou=moved,dc=x", "uid=renamed,ou=people,dc=x"])
+def test_a_renamed_or_moved_entry_keeps_its_account(dn: str) -> None:
+    """The same stable id for the same user is the same person: nothing changes but the DN in the claim."""
+    plan = planned((read(SUPPORT, member("berta", dn=dn)), read(BARRED)), [OURS], HELD)
+    assert story(plan) == {}
+    assert (plan.unchanged, plan.refreshed, plan.notes) == (1, (HELD._replace(dn=dn),), ())
+
+
+def test_a_new_entry_for_the_same_user_is_told_and_the_claim_takes_its_id() -> None:
+    """The same DN and login with another stable id is a new person: reported, nothing changes in Open-Xchange."""
+    plan = planned((read(SUPPORT, member("berta", id="new")), read(BARRED)), [OURS], HELD)
+    assert story(plan) == {}
+    assert plan.refreshed == (HELD._replace(member="new"),)
+    assert plan.notes == (f"{dn_of('berta')} is a new entry (new, before id-berta) for user 4 (berta)",)
+
+
+@pytest.mark.parametrize(
+    ("reads", "before"),
+    [
+        pytest.param((read(SUPPORT, BERTA),), HELD, id="the same"),
+        pytest.param((read(SUPPORT, member("berta", id=f"dn:{BERTA.key}")),), HELD, id="no stable id now"),
+        pytest.param((read(SUPPORT, BERTA),), HELD._replace(member=f"dn:{BERTA.key}"), id="no stable id then"),
+        pytest.param((read(SUPPORT, BERTA),), HELD._replace(member="login:berta"), id="a login written down then"),
+        pytest.param((read(SUPPORT, BERTA),), HELD._replace(member="ox:1/4"), id="a group of Open-Xchange then"),
+        pytest.param((read(SUPPORT, BERTA),), HELD._replace(member=""), id="adopted without a member"),
+        pytest.param(
+            (read(SUPPORT, BERTA, member("old", logins=("berta",), path=("a", "b"))),),
+            HELD._replace(member="id-old"),
+            id="the old entry is still a member",
+        ),
+    ],
+)
+def test_an_entry_that_is_not_surely_new_is_not_told(reads: tuple[SourceRead], before: Claim) -> None:
+    """Only two stable ids that differ, the older one gone, make a new person."""
+    plan = planned((*reads, read(BARRED)), [OURS], before)
+    assert not [note for note in plan.notes if "new entry" in note]
+    assert story(plan) == {}
+
+
+def test_many_new_entries_are_told_in_few_lines() -> None:
+    """A directory built anew does not fill the screen."""
+    names = ("anton", "berta", "carol", "dora", "emil")
+    everybody = [member(name, id=f"new-{name}") for name in names]
+    ids = {name: user for user, name in LOGINS.items()}
+    world = World(
+        reads=(read(SUPPORT, *everybody), read(BARRED)),
+        stored=[observed(ids[name], 20) for name in names],
+        claims={ids[name]: claim(ids[name]) for name in names},
+    )
+    assert len(world.plan().notes) == 4
+    assert world.plan().notes[-1] == "… and 2 more such new entries"
+
+
+def test_two_members_who_swapped_their_logins_change_nothing() -> None:
+    """Both users stay members, so both accounts stay; each claim takes the entry that names its user now."""
+    swapped = [member("berta", logins=("carol",)), member("carol", logins=("berta",))]
+    world = World(
+        reads=(read(SUPPORT, *swapped), read(BARRED)),
+        stored=[OURS, observed(5, 25)],
+        claims={4: HELD, 5: claim(5, 25)},
+    )
+    plan = world.plan()
+    assert plan.changes == ()
+    assert {(one.user, one.member) for one in plan.refreshed} == {(4, "id-carol"), (5, "id-berta")}
+
+
+def test_a_member_who_swapped_logins_with_somebody_outside_moves() -> None:
+    """The old account goes and the new one comes, as a removal and an addition that the limits count."""
+    plan = planned((read(SUPPORT, member("berta", logins=("dora",))), read(BARRED)), [OURS], HELD)
+    assert [(change.op, change.user, change.member) for change in plan.changes] == [
+        (Op.DELETE, 4, "id-berta"),
+        (Op.CREATE, 6, "id-berta"),
+    ]
+    (judgement,) = judge([plan], {}, {}, 0)
+    assert judgement.held == {Direction.REMOVALS}
 
 
 def test_removals_wait_for_a_second_complete_read() -> None:

@@ -21,7 +21,7 @@ from syncd.core.dn import parse
 from syncd.core.guard import judge
 from syncd.core.identity import identify
 from syncd.core.model import Claim, Limits, Observed, Window
-from syncd.core.reads import SourceRead
+from syncd.core.reads import Member, SourceRead
 from syncd.core.verdict import released
 from tests.core.strategies import (
     ACCENTED,
@@ -71,6 +71,9 @@ MEMBERSHIP: dict[str, tuple[SourceRead, SourceRead]] = {
     "excluded": (read(SUPPORT, BERTA), read(BARRED, BERTA)),
     "excluded by user": (read(SUPPORT, BERTA), read(BARRED, member("b", logins=("berta",)))),
     "excluded by DN": (read(SUPPORT), read(BARRED, member("berta", id="new", logins=()))),
+    "disabled": (read(SUPPORT, disabled=[BERTA]), read(BARRED)),
+    "disabled, made anew": (read(SUPPORT, disabled=[member("berta", id="new")]), read(BARRED)),
+    "disabled in the exclusion": (read(SUPPORT, BERTA), read(BARRED, disabled=[BERTA])),
     "another user now": (read(SUPPORT, member("berta", logins=("dora",))), read(BARRED)),
 }
 STORED: dict[str, tuple[Observed, ...]] = {
@@ -132,9 +135,21 @@ def small() -> list[Case]:
 # --------------------------------------------------------------------------- oracles
 
 
+def barring(world: World) -> list[Member]:
+    """Give whom exclusions name, disabled or not."""
+    return [one for found in world.excluded for one in (*found.members.values(), *found.disabled.values())]
+
+
+def is_disabled(world: World, owned: Claim) -> bool:
+    """Tell whether the claim's member was read as disabled and by no source as a member."""
+    return any(owned.member in found.disabled for found in world.included) and not any(
+        owned.member in found.members for found in world.included
+    )
+
+
 def desired_users(world: World) -> set[int]:
     """Give who is named by an included member that no exclusion names by id, DN or user."""
-    barred = [one for found in world.excluded for one in found.members.values()]
+    barred = barring(world)
     names = {name for one in barred for name in (one.id, one.key)}
     out = {identify(one, world.users) for one in barred}
     named = {
@@ -151,14 +166,13 @@ def is_excluded(world: World, owned: Claim) -> bool:
     return any(
         one.id == owned.member or parse(one.dn.lower()) == parse(owned.dn.lower())
         or identify(one, world.users) == owned.user
-        for found in world.excluded
-        for one in found.members.values()
+        for one in barring(world)
     )  # fmt: skip
 
 
 def may_be_there(world: World, owned: Claim) -> bool:
     """Tell whether the claim's member is listed although it names nobody: present without a user, or dangling."""
-    names = {name for found in world.excluded for one in found.members.values() for name in (one.id, one.key)}
+    names = {name for one in barring(world) for name in (one.id, one.key)}
     own = dn_of(owned.login).lower()
     for found in world.included:
         for one in found.members.values():
@@ -190,7 +204,7 @@ def is_ours(world: World, account: Observed | None) -> bool:
 
 
 def no_removal_without_a_positive_reason(case: Case) -> None:
-    """A delete is of an excluded user, or of one not there in a complete read, or an extra that may go."""
+    """A delete is of an excluded or disabled user, or of one not there in a complete read, or an extra that may go."""
     world, plan = case.world, case.plan
     for change in plan.changes:
         if change.op is not Op.DELETE:
@@ -201,7 +215,7 @@ def no_removal_without_a_positive_reason(case: Case) -> None:
         if is_ours(world, row):
             assert owned is not None
             gone = readable(world) and not may_be_there(world, owned)
-            assert is_excluded(world, owned) or gone
+            assert is_excluded(world, owned) or is_disabled(world, owned) or gone
         else:
             assert world.mailbox.extra == "remove"
             assert readable(world)
@@ -240,11 +254,11 @@ def nothing_unclaimed_is_changed(case: Case) -> None:
 
 
 def a_member_who_may_be_there_keeps_the_account(case: Case) -> None:
-    """An unresolved or dangling member's claim and account stay, unless excluded or its user is gone."""
+    """An unresolved or dangling member's claim and account stay, unless excluded, disabled or its user is gone."""
     for user, owned in case.world.claims.items():
         if user in desired_users(case.world) or is_excluded(case.world, owned):
             continue
-        if not may_be_there(case.world, owned) and readable(case.world):
+        if is_disabled(case.world, owned) or (not may_be_there(case.world, owned) and readable(case.world)):
             continue
         exists = user in case.world.users.ids
         ours = {row for row in case.world.stored if is_ours(case.world, row) and row.user == user}
@@ -252,6 +266,18 @@ def a_member_who_may_be_there_keeps_the_account(case: Case) -> None:
         assert {row._replace(seal=None) for row in ours | others} <= set(case.then.stored)
         if any(row.secondary for row in ours) or (owned.held and exists):
             assert user in case.then.claims
+
+
+def who_was_read_as_disabled_loses_it(case: Case) -> None:
+    """The account of a disabled member, whom nothing else makes a member, goes whatever else could not be read."""
+    for user, owned in case.world.claims.items():
+        if user in desired_users(case.world) or user not in case.world.users.ids or case.world.wait is not None:
+            continue
+        ours = [row for row in case.world.stored if is_ours(case.world, row) and row.user == user and row.secondary]
+        if is_disabled(case.world, owned) and all(same(row) for row in ours):
+            assert {(row.user, row.id) for row in ours} <= {
+                (change.user, change.account) for change in case.plan.changes if change.op is Op.DELETE
+            }
 
 
 def an_incomplete_exclusion_adds_nobody(case: Case) -> None:
@@ -338,6 +364,7 @@ PROMISES: list[Callable[[Case], None]] = [
     only_secondary_accounts_at_this_address_are_changed,
     nothing_unclaimed_is_changed,
     a_member_who_may_be_there_keeps_the_account,
+    who_was_read_as_disabled_loses_it,
     an_incomplete_exclusion_adds_nobody,
     an_account_is_decided_once,
     a_second_plan_is_empty,
