@@ -100,16 +100,22 @@ def _by_name(context: int, name: str, found: Collection[_Named]) -> int | str:
 
 def _members(connection: Connection, context: int, groups: Collection[int]) -> dict[int, list[int]]:
     """Read the members of groups; guests and ids without a user are left out."""
-    members: dict[int, list[int]] = {}
-    people = sa.and_(USER.c.cid == context, USER.c.guestCreatedBy == 0)
-    if EVERYBODY in groups:
-        members[EVERYBODY] = [int(row[0]) for row in records(connection, (USER.c.id,), 0, USER, people)]
     stored = set(groups) - {EVERYBODY}
+    listed: dict[int, list[int]] = {}
     if stored:
-        same = sa.and_(USER.c.cid == GROUP_MEMBER.c.cid, USER.c.id == GROUP_MEMBER.c.member)
         some = among(GROUP_MEMBER.c.id, stored) if len(stored) <= FEW else sa.true()
-        condition = sa.and_(GROUP_MEMBER.c.cid == context, some, people)
-        columns = (GROUP_MEMBER.c.member, GROUP_MEMBER.c.id)
-        for user, group in records(connection, columns, 1, GROUP_MEMBER.join(USER, same), condition):
-            members.setdefault(int(group), []).append(int(user))
-    return members
+        condition = sa.and_(GROUP_MEMBER.c.cid == context, some)
+        for user, group in records(connection, (GROUP_MEMBER.c.member, GROUP_MEMBER.c.id), 1, GROUP_MEMBER, condition):
+            listed.setdefault(int(group), []).append(int(user))
+    people = _people(connection, context, None if EVERYBODY in groups else set().union(*listed.values()))
+    members = {group: [user for user in users if user in people] for group, users in listed.items()}
+    return {**members, EVERYBODY: list(people)} if EVERYBODY in groups else members
+
+
+def _people(connection: Connection, context: int, ids: Collection[int] | None) -> frozenset[int]:
+    """Give those of the ids that are users and no guests, maybe with others; None = all users."""
+    if ids is not None and not ids:
+        return frozenset()
+    some = among(USER.c.id, ids) if ids is not None and len(ids) <= FEW else sa.true()
+    condition = sa.and_(USER.c.cid == context, USER.c.guestCreatedBy == 0, some)
+    return frozenset(int(row[0]) for row in records(connection, (USER.c.id,), 0, USER, condition))

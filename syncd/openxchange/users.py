@@ -22,6 +22,8 @@ from syncd.openxchange.tables import ALIAS, LOGIN, MAIL, TRANSPORT, USER, among
 
 _T = TypeVar("_T")
 _FETCH = 2000
+_LAST_USER = 2**32 - 1
+"""Highest id that the columns can hold (INT UNSIGNED); people may write any number into a directory."""
 
 
 def stream(connection: Connection, statement: Select[Any]) -> Iterator[tuple[Any, ...]]:
@@ -38,20 +40,19 @@ def chunks(values: Collection[_T], size: int = FEW) -> Iterator[Sequence[_T]]:
 
 
 def look_up(connection: Connection, context: int, asked: Asked) -> Users:
-    """Look users up by all that is asked: a constant number of statements, and only those that the question needs."""
-    wanted = frozenset(asked.ids)
+    """Look users up by all that is asked: a constant number of statements, and those only that the question needs."""
+    wanted = frozenset(user for user in asked.ids if 0 < user <= _LAST_USER)
     guests = _guests(connection, context)
-    existing = _existing(connection, context, wanted)
     holders = _holders(connection, context, asked)
+    uncertain = wanted.union(*holders.get("alias", {}).values())  # an alias may outlive its user
+    existing = _existing(connection, context, uncertain)
+    found, refused = _without(guests, uncertain - existing, holders)
+    known = wanted.union(*(users for texts in found.values() for users in texts.values()))
     if wanted:
-        holders["id"] = {str(user): {user} for user in existing}
-    named: dict[By, dict[str, tuple[int, ...]]] = {
-        by: {text: tuple(sorted(users - guests)) for text, users in texts.items() if not users <= guests}
-        for by, texts in holders.items()
-    }
+        found["id"] = {str(user): (user,) for user in wanted & existing - guests}
+        refused |= {str(user) for user in wanted & guests}
     # 0 = not found; the keys stay the caller's own texts, of which there may be 100,000
     logins = dict.fromkeys(asked.logins, 0)
-    known = wanted.union(*(users for texts in named.values() for users in texts.values()))
     names: dict[int, str] = {}
     for uid, user in _logins(connection, context, logins.keys(), known):
         if user in known:
@@ -59,18 +60,18 @@ def look_up(connection: Connection, context: int, asked: Asked) -> Users:
         if uid in logins:
             logins[uid] = user
     misses = [uid for uid, user in logins.items() if not user]
-    refused = frozenset(uid for uid, user in logins.items() if user in guests)
+    uninvited = frozenset(uid for uid, user in logins.items() if user in guests)
     return Users(
         context=context,
         exists=len(misses) < len(logins)
         or connection.scalar(sa.select(USER.c.id).where(USER.c.cid == context).limit(1)) is not None,
-        by_login={uid: user for uid, user in logins.items() if user and uid not in refused}
-        if misses or refused
+        by_login={uid: user for uid, user in logins.items() if user and uid not in uninvited}
+        if misses or uninvited
         else logins,
-        found=named,
+        found=found,
         other_case=_other_case(connection, context, misses),
-        guests=refused.union(*(texts.keys() - named[by].keys() for by, texts in holders.items())),
-        ids=existing,
+        guests=uninvited | refused,
+        ids=wanted & existing,
         logins=names,
     )
 
@@ -113,36 +114,52 @@ def _logins(
             yield uid.decode(), int(user)
 
 
-def _holders(connection: Connection, context: int, asked: Asked) -> dict[By, dict[str, set[int]]]:
-    """Find the users, guests included, that have the asked addresses; an address that nobody has is left out."""
-    alias_of = sa.and_(USER.c.cid == ALIAS.c.cid, USER.c.id == ALIAS.c.user)  # an alias may outlive its user
-    columns: tuple[tuple[By, Collection[str], ColumnElement[Any], sa.FromClause], ...] = (
-        ("mail", asked.mails, USER.c.mail, USER),
-        ("alias", asked.aliases, ALIAS.c.alias, ALIAS.join(USER, alias_of)),
-        ("imap_login", asked.imap_logins, USER.c.imapLogin, USER),
+_Holders = Mapping[By, Mapping[str, set[int]]]
+"""By kind of question: asked text → ids of all who have it."""
+
+
+def _holders(connection: Connection, context: int, asked: Asked) -> _Holders:
+    """Find who has the asked addresses, guests included; an address that nobody has is left out."""
+    columns: tuple[tuple[By, Collection[str], tuple[sa.TableClause, str, str]], ...] = (
+        ("mail", asked.mails, (USER, "id", "mail")),
+        ("alias", asked.aliases, (ALIAS, "user", "alias")),  # not joined: MariaDB would begin with the users
+        ("imap_login", asked.imap_logins, (USER, "id", "imapLogin")),
     )
     return {
-        by: _holders_of(connection, context, by_key(addresses), column, source)
-        for by, addresses, column, source in columns
-        if addresses
+        by: _holders_of(connection, context, by_key(addresses), where) for by, addresses, where in columns if addresses
     }
 
 
 def _holders_of(
-    connection: Connection,
-    context: int,
-    texts: Mapping[str, list[str]],
-    column: ColumnElement[Any],
-    source: sa.FromClause,
+    connection: Connection, context: int, texts: Mapping[str, list[str]], where: tuple[sa.TableClause, str, str]
 ) -> dict[str, set[int]]:
+    table, user, column = where
     holders: dict[str, set[int]] = {}
-    condition = sa.and_(USER.c.cid == context, alike(connection, column, texts))
-    for number, stored in records(connection, (USER.c.id, column), 1, source, condition) if texts else ():
+    condition = sa.and_(table.c.cid == context, alike(connection, table.c[column], texts))
+    columns = (table.c[user], table.c[column])
+    for number, stored in records(connection, columns, 1, table, condition) if texts else ():
         value = "" if stored == NULL else stored.decode()
         for text in texts.get(collation_key(value), ()):
-            if letters(text) == letters(value):
+            if text == value or letters(text) == letters(value):
                 holders.setdefault(text, set()).add(int(number))
     return holders
+
+
+def _without(
+    guests: frozenset[int], gone: frozenset[int], holders: _Holders
+) -> tuple[dict[By, dict[str, tuple[int, ...]]], frozenset[str]]:
+    """Give who has the addresses, guests and the gone left out, and the addresses that only guests have."""
+    found: dict[By, dict[str, tuple[int, ...]]] = {}
+    refused: set[str] = set()
+    out = guests | gone
+    for by, texts in holders.items():
+        people = found[by] = {}
+        for text, users in texts.items():
+            if users <= out:
+                refused |= {text} if users & guests else set()
+            else:
+                people[text] = tuple(sorted(users - out))
+    return found, frozenset(refused)
 
 
 def _guests(connection: Connection, context: int) -> frozenset[int]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from syncd.openxchange.check import findings
-from syncd.openxchange.playground import create_schema
+from syncd.openxchange.playground import create_configdb, create_schema, name_context
 from syncd.openxchange.sql import SqlStore, StoreOptions
 from tests.openxchange.world import World
 
@@ -42,6 +43,8 @@ def test_all_is_well(world: World) -> None:
         "OX schema update",
         "OX named lock",
         "OX rights",
+        "OX user_alias",
+        "OX groups and groups_member",
         "OX context 1",
         "OX context 1",
         "OX context 2",
@@ -94,6 +97,84 @@ def test_held_lock_is_no_fault(world: World) -> None:
         found = {finding.what: finding for finding in findings(world.store.database.options, [1])}
     assert found["OX named lock"].ok
     assert "a run is in progress" in found["OX named lock"].detail
+
+
+def test_tables_that_not_everybody_needs(world: World) -> None:
+    """Hidden tables of aliases and groups fail the check only where the configuration uses them, and say what for."""
+    world.execute("DROP TABLE user_alias")
+    world.execute("DROP TABLE groups_member")
+    options = world.store.database.options
+    found = {finding.what: finding for finding in findings(options, [1])}
+    assert all(finding.ok for finding in found.values())
+    assert found["OX user_alias"].detail == "not readable; only identity rules by alias would need it"
+    assert found["OX groups and groups_member"].detail == "not readable; only sources of kind ox_group would need it"
+    used = {finding.what: finding for finding in findings(options, [1], uses=["ox_group", "alias"])}
+    assert [what for what, finding in used.items() if not finding.ok] == [
+        "OX user_alias",
+        "OX groups and groups_member",
+    ]
+    assert "groups_member" in used["OX groups and groups_member"].detail
+    assert used["OX user_alias"].hint == (
+        "identity rules by alias need SELECT on user_alias; the README lists the GRANTs that syncd needs"
+    )
+
+
+@pytest.fixture
+def configdb(tmp_path: Path) -> sa.Engine:
+    """Give a configdb with no context in it."""
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/configdb.db", poolclass=sa.NullPool)
+    create_configdb(engine)
+    return engine
+
+
+def of_configdb(world: World, url: str) -> list[tuple[bool, str, str, str]]:
+    """Give the findings about configdb."""
+    options = replace(world.store.database.options, configdb=StoreOptions(url=url))
+    found = [finding for finding in findings(options, [1]) if "configdb" in finding.what]
+    return [(finding.ok, finding.what, finding.detail, finding.hint) for finding in found]
+
+
+def test_configdb(world: World, configdb: sa.Engine) -> None:
+    """A configdb is told by its place, how many contexts it has, and how many names it gives to those here."""
+    with configdb.begin() as connection:
+        name_context(connection, 1, "acme", "acme.com")
+        name_context(connection, 2, "other")
+        name_context(connection, 9, "elsewhere")
+    version = configdb.connect().scalar(sa.text("SELECT sqlite_version()"))
+    assert of_configdb(world, str(configdb.url)) == [
+        (True, "OX configdb", f"Open-Xchange configdb {configdb.url.database} answers: SQLite {version}", ""),
+        (True, "OX configdb TLS", "not needed, it is a file", ""),
+        (
+            True,
+            "OX configdb names",
+            "3 contexts, 2 in this database; these have 3 names besides their numbers",
+            "",
+        ),
+    ]
+
+
+def test_configdb_of_another_installation(world: World, configdb: sa.Engine) -> None:
+    """A configdb that names none of the contexts here fails."""
+    with configdb.begin() as connection:
+        name_context(connection, 9, "elsewhere")
+    assert of_configdb(world, str(configdb.url))[-1] == (
+        False,
+        "OX configdb names",
+        "1 contexts, 2 in this database; these have 0 names besides their numbers",
+        "is it the configdb of this database?",
+    )
+
+
+def test_configdb_without_its_table(world: World, configdb: sa.Engine) -> None:
+    """A configdb without login2context, or of no use at all, is a finding in words."""
+    with configdb.begin() as connection:
+        connection.execute(sa.text("DROP TABLE login2context"))
+    ok, _, detail, hint = of_configdb(world, str(configdb.url))[-1]
+    assert (ok, hint) == (False, "syncd needs SELECT on login2context there")
+    assert "no such table: login2context" in detail
+    [bad] = of_configdb(world, "oracle://x/y")
+    assert bad[:2] == (False, "OX configdb")
+    assert "openxchange configdb url" in bad[2]
 
 
 def test_no_such_file(tmp_path: Path) -> None:

@@ -17,23 +17,12 @@ from syncd.errors import ConfigurationError, StoreRefused, StoreUnavailable
 from syncd.openxchange import packing
 from syncd.openxchange.check import findings
 from syncd.openxchange.connect import Database, Tls
+from syncd.openxchange.playground import add_group
 from syncd.openxchange.sql import SqlStore, open_store
 from tests.openxchange.world import OBFUSCATION, World, creations, errors, mailbox
 from tests.servers.mariadb import MariaDb
 
 pytestmark = pytest.mark.mariadb
-
-GRANTS = (
-    "SELECT ON {0}.`user`",
-    "SELECT ON {0}.login2user",
-    "SELECT ON {0}.updateTask",
-    "SELECT, UPDATE ON {0}.sequence_mail_service",
-    "SELECT, INSERT, UPDATE, DELETE ON {0}.user_mail_account",
-    "SELECT, INSERT, UPDATE, DELETE ON {0}.user_transport_account",
-    "SELECT, INSERT, UPDATE, DELETE ON {0}.user_mail_account_properties",
-    "SELECT, INSERT, UPDATE, DELETE ON {0}.user_transport_account_properties",
-)
-"""What the README names as the exact rights."""
 
 
 @pytest.fixture
@@ -42,75 +31,6 @@ def world(mariadb: MariaDb, ox_database: str) -> Iterator[World]:
     store = SqlStore(mariadb.options(ox_database, lock_timeout=1, obfuscation=OBFUSCATION))
     yield World(store, mariadb.engine(ox_database)).populate()
     store.close()
-
-
-@pytest.fixture
-def limited(mariadb: MariaDb, world: World, ox_database: str) -> Iterator[tuple[SqlStore, str]]:
-    """Give a store of a user with exactly the documented rights, and that user's name."""
-    user = f"lim_{ox_database}"
-    with mariadb.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(f"CREATE USER {user}@'%' IDENTIFIED BY 'limited'")
-        for grant in GRANTS:
-            cursor.execute(f"GRANT {grant.format(ox_database)} TO {user}@'%'")
-    options = mariadb.options(ox_database, url=mariadb.url(ox_database, user), password=Secret("limited"))
-    store = SqlStore(options)
-    yield store, user
-    store.close()
-    with mariadb.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(f"DROP USER {user}@'%'")
-
-
-def test_documented_rights_are_enough(world: World, limited: tuple[SqlStore, str]) -> None:
-    """With exactly the documented GRANTs everything works, lock and check included."""
-    narrow = World(limited[0], world.engine)
-    box = mailbox()
-    with narrow.store.exclusive():
-        assert narrow.store.refusals([1]) == {}
-        written = narrow.create(box, [3])
-        narrow.update(box, wanted(box.account)._replace(login="x"), written)
-        assert narrow.store.users(1, Asked(logins=["user3", "USER4"], ids=[3])).by_login == {"user3": 3}
-        assert narrow.store.rows(1, [(3, written[0].account)])
-        assert errors(narrow.delete(box, narrow.observed(box).values())) == [None]
-    assert [finding for finding in findings(narrow.store.database.options, [1]) if not finding.ok] == []
-
-
-@pytest.mark.parametrize("number", range(len(GRANTS)))
-def test_each_missing_right_is_reported(
-    mariadb: MariaDb, world: World, limited: tuple[SqlStore, str], ox_database: str, number: int
-) -> None:
-    """Without any one of the rights the check fails, and writing is refused."""
-    store, user = limited
-    with mariadb.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(f"REVOKE {GRANTS[number].format(ox_database)} FROM {user}@'%'")
-    assert [finding for finding in findings(store.database.options, [1]) if not finding.ok]
-    assert store.refusals([1])
-
-
-def test_missing_write_right_is_refused(
-    mariadb: MariaDb, world: World, limited: tuple[SqlStore, str], ox_database: str
-) -> None:
-    """Where only INSERT is missing, creating is refused with the hint at the GRANTs and nothing is written."""
-    store, user = limited
-    with mariadb.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(f"REVOKE INSERT ON {ox_database}.user_transport_account FROM {user}@'%'")
-    before = world.tables()
-    with pytest.raises(StoreRefused, match=r"INSERT command denied .* GRANTs"):
-        World(store, world.engine).create(mailbox(), [3])
-    assert world.tables() == before
-
-
-def test_read_only_server(mariadb: MariaDb, world: World, limited: tuple[SqlStore, str]) -> None:
-    """A read-only server is refused beforehand, and a write meets StoreRefused."""
-    store, _ = limited
-    first = store.reserve(1, 1)
-    with mariadb.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("SET GLOBAL read_only = 1")
-        try:
-            assert "is read-only" in store.refusals([1])[1]
-            with pytest.raises(StoreRefused, match="is read-only"):
-                store.create(1, creations(mailbox(), [3], first))
-        finally:
-            cursor.execute("SET GLOBAL read_only = 0")
 
 
 def until_locked(cursor: Cursor, database: str, thread: threading.Thread) -> None:
@@ -264,6 +184,24 @@ def test_lost_lock(mariadb: MariaDb, world: World) -> None:
             cursor.execute(f"KILL {number}")
         with pytest.raises(StoreUnavailable, match="held the lock"):
             world.store.reserve(1, 1)
+
+
+def test_columns_of_the_old_release(world: World) -> None:
+    """On columns as 7.10.6 may have them (utf8mb3 everywhere, shorter logins) all look-ups give the same."""
+    world.execute("ALTER TABLE user MODIFY imapLogin VARCHAR(128) CHARACTER SET utf8mb3 COLLATE utf8mb3_unicode_ci")
+    world.execute("ALTER TABLE user MODIFY mail VARCHAR(256) CHARACTER SET utf8mb3 COLLATE utf8mb3_unicode_ci NOT NULL")
+    world.execute("ALTER TABLE login2user MODIFY uid VARCHAR(128) CHARACTER SET utf8mb3 COLLATE utf8mb3_bin NOT NULL")
+    world.execute("ALTER TABLE `groups` MODIFY identifier VARCHAR(128) CHARACTER SET utf8mb3 NOT NULL")
+    world.execute("ALTER TABLE `groups` ADD gidNumber INT UNSIGNED NOT NULL DEFAULT 0")
+    world.execute("UPDATE user SET mail = 'Jürgen@example.org', imapLogin = 'jürgen' WHERE cid = 1 AND id = 3")
+    with world.engine.begin() as connection:
+        add_group(connection, 1, 11, "Größe", [3])
+    texts = ["JÜRGEN@example.org", "jurgen@example.org", "JÜRGEN", "😀"]
+    for more in ([], [f"{number}@example.org" for number in range(3000)]):
+        found = world.store.users(1, Asked(logins=["user4"], mails=texts + more, imap_logins=texts + more, ids=[3]))
+        assert found.found == {"mail": {texts[0]: (3,)}, "imap_login": {texts[2]: (3,)}, "id": {"3": (3,)}}
+        assert (found.by_login, found.logins) == ({"user4": 4}, {3: "user3"})
+    assert world.store.groups(1, ["größe", "😀"])["größe"].users == (3,)
 
 
 def test_older_columns(world: World) -> None:
