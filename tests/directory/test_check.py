@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from syncd.core.model import Secret
 from syncd.core.finding import Finding
-from syncd.core.model import Source
+from syncd.core.model import Secret, Source
 from syncd.directory.connection import Options
 from syncd.directory.directories import Directories
 from tests.directory.trees import by_filter, entry, export, group, options, person, source

@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import traceback
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from syncd.directory.directories import Directories
 from syncd.directory.search import Lost, Query, Refused
 from syncd.directory.strategy import StreamConnection
 from tests.directory.trees import by_filter, group, logins, options, person, read, source, whole
+from tests.servers.certificates import Authority
 from tests.servers.faults import FaultProxy
 from tests.servers.slapd import PASSWORD, Slapd
 
@@ -254,3 +256,41 @@ def test_the_schema_is_never_asked_for(slapd: Slapd, monkeypatch: pytest.MonkeyP
     found = Directories({"": options(database)}).read([source(database, "support")])
     assert whole(found)
     assert asked.count("searchRequest") == 4
+
+
+@pytest.mark.parametrize("where", ["ldaps", "starttls", "ldapi"])
+def test_external_binds_as_the_certificate_or_the_socket_says(slapd: Slapd, where: str) -> None:
+    """SASL EXTERNAL works by client certificate over LDAPS and StartTLS, and over a socket; the proof says as whom."""
+    database = slapd.database(person("anna"))
+    database.limit(olcAccess=[f'{{0}}to * by dn.exact="{database.bind_dn}" read by * none'])
+    url = slapd.ldap if where == "starttls" else getattr(slapd, where)
+    how = {"urls": (url,), "method": "external", "bind_dn": None, "password": None, "ca": slapd.ca}
+    with slapd.client_certificate(database.bind_dn) as (certificate, key):
+        if where != "ldapi":
+            how |= {"certificate": certificate, "certificate_key": key, "starttls": where == "starttls"}
+        found = read(database, PEOPLE, **how)
+    assert logins(found.reads[PEOPLE]) == ["anna"]
+    assert whole(found)
+    identity = found.reads[PEOPLE].proof.identity
+    assert "EXTERNAL" in identity
+    assert f"dn:{database.bind_dn}" in identity
+    assert found.operations <= 5 + 1
+
+
+def test_external_without_a_certificate_that_the_server_knows(slapd: Slapd, tmp_path: Path) -> None:
+    """A certificate of another authority, a key that is not its own and a missing file each say what to do."""
+    database = slapd.database()
+    stranger = Authority(tmp_path).issue("stranger", "x.example")
+
+    def reason(certificate: object, key: object) -> str:
+        found = read(
+            database, PEOPLE, urls=(slapd.ldaps,), ca=slapd.ca, method="external", certificate=str(certificate),
+            certificate_key=str(key),
+        )  # fmt: skip
+        return found.reads[PEOPLE].reasons[0]
+
+    with slapd.client_certificate(database.bind_dn) as (certificate, _):
+        assert slapd.ldaps in reason(*stranger)
+        assert "directory.tls.cert" in reason(certificate, stranger[1])
+        assert "No such file" in reason(tmp_path / "nothing", stranger[1])
+    assert "olcAuthzRegexp" in reason(*stranger)  # a server that does not ask for a certificate

@@ -110,4 +110,4 @@ def read_export(path: Path, sources: Collection[Source], *texts: str) -> Directo
 
 def whole(read: DirectoryRead) -> bool:
     """Tell whether every source and every search was read to its end."""
-    return all(one.complete for one in (*read.reads.values(), *read.discoveries.values()))
+    return all(one.complete for one in read.reads.values()) and all(one.complete for one in read.discoveries.values())

@@ -192,6 +192,23 @@ class Slapd:
             }
             _must(config, config.modify("cn=config", changes))
 
+    @contextmanager
+    def client_certificate(self, dn: str) -> Iterator[tuple[str, str]]:
+        """Take a certificate, and this process over the socket, for an entry; give certificate and key."""
+        certificate, key = self._authority.issue("client", "client.example")
+        owner = f"gidNumber={os.getgid()}\\+uidNumber={os.getuid()},cn=peercred,cn=external,cn=auth"
+        mapped = [f"{{0}}cn=client {dn}", f"{{1}}{owner} {dn}"]
+        self._identify(olcTLSVerifyClient=["try"], olcAuthzRegexp=mapped)
+        try:
+            yield str(certificate), str(key)
+        finally:
+            self._identify(olcTLSVerifyClient=["never"], olcAuthzRegexp=[])
+
+    def _identify(self, **values: list[str]) -> None:
+        with self.config() as config:
+            changes = {name: [(ldap3.MODIFY_REPLACE, several)] for name, several in values.items()}
+            _must(config, config.modify("cn=config", changes))
+
     def _configure(self) -> None:
         tls, conf = self.folder / "tls", self.folder / "conf"
         conf.mkdir()
