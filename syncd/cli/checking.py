@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,8 +12,14 @@ import typer
 from syncd.cli.options import Config, loaded, out
 
 if TYPE_CHECKING:
+    from syncd.core.changes import MailboxPlan, Report
     from syncd.core.finding import Finding
     from syncd.core.model import Mailbox
+    from syncd.core.patterns import Pattern
+    from syncd.core.reads import DirectoryRead
+    from syncd.directory.directories import Directories
+    from syncd.ledger.ledger import Ledger
+    from syncd.openxchange.check import Use
     from syncd.settings.loading import Settings
 
 
@@ -28,8 +36,9 @@ def check(
     console = out()
     failed = 0
     count = 0
-    known = len(settings.mailboxes())
+    known, patterns = len(settings.mailboxes()), len(settings.patterns())
     what = f"{known} {'mailbox' if known == 1 else 'mailboxes'}"
+    what += f", {patterns} {'pattern' if patterns == 1 else 'patterns'}" if patterns else ""
     console.print(f"ok    configuration: {config}, {what}", markup=False, highlight=False)
     for finding in () if offline else _findings(settings):
         count += 1
@@ -43,54 +52,137 @@ def check(
 
 
 def _findings(settings: Settings) -> Iterator[Finding]:
+    """Look at the directories, at Open-Xchange, at what a plan makes of both, and at the ledger."""
     from syncd.core.finding import Finding  # noqa: PLC0415
-    from syncd.directory.directory import Directory  # noqa: PLC0415
+    from syncd.core.patterns import sources as discovered  # noqa: PLC0415
+    from syncd.directory.directories import Directories  # noqa: PLC0415
     from syncd.errors import LedgerError  # noqa: PLC0415
     from syncd.openxchange.check import findings  # noqa: PLC0415
     from syncd.wiring import directory_options, open_ledger, store_options  # noqa: PLC0415
 
-    mailboxes = settings.mailboxes()
-    sources = list(dict.fromkeys(s for mailbox in mailboxes for s in (*mailbox.sources, *mailbox.exclude)))
-    yield from Directory(directory_options(settings)).check(sources)
-    yield from findings(store_options(settings), sorted({mailbox.context for mailbox in mailboxes}))
-    yield from _resolved(settings, mailboxes)
+    patterns = settings.patterns()
+    mailboxes = (*settings.mailboxes(), *(pattern.mailbox for pattern in patterns))
+    sources = list(dict.fromkeys(s for one in mailboxes for s in (*one.sources, *one.exclude) if s.from_directory))
+    told, read = Directories(directory_options(settings)).check(
+        sources,
+        searches=[pattern.search for pattern in patterns if pattern.search is not None],
+        grow=lambda discoveries: discovered(patterns, discoveries),
+    )
+    yield from told
+    contexts = {mailbox.context for mailbox in mailboxes} - {0}  # 0 stands for one that a run finds out
+    stored = list(findings(store_options(settings), sorted(contexts), uses=_uses(settings, mailboxes)))
+    yield from stored
     try:
-        open_ledger(settings).close()
-        yield Finding(ok=True, what="ledger", detail=settings.ledger.url)
+        ledger = open_ledger(settings)
     except LedgerError as error:
         yield Finding(ok=False, what="ledger", detail=error.message, hint=error.hint or "")
-
-
-def _resolved(settings: Settings, mailboxes: Sequence[Mailbox]) -> Iterator[Finding]:
-    """Look the members' logins up as a run does, context by context; silent where a system does not answer."""
-    from syncd.core.finding import Finding  # noqa: PLC0415
-    from syncd.core.model import Asked  # noqa: PLC0415
-    from syncd.directory.directory import Directory  # noqa: PLC0415
-    from syncd.errors import StoreError  # noqa: PLC0415
-    from syncd.openxchange.sql import open_store  # noqa: PLC0415
-    from syncd.wiring import directory_options, store_options  # noqa: PLC0415
-
-    wanted: dict[int, set[str]] = {}
-    reads = Directory(directory_options(settings)).read([s for mailbox in mailboxes for s in mailbox.sources]).reads
-    for mailbox in mailboxes:
-        members = (member for source in mailbox.sources for member in reads[source].members.values())
-        wanted.setdefault(mailbox.context, set()).update(
-            name for member in members for names in member.names for name in names
-        )
-    store = open_store(store_options(settings))
+        return
     try:
-        for context, logins in sorted(wanted.items()):
-            if not logins:
-                continue  # no member could be read, or no group has one
-            known = store.users(context, Asked(logins=logins)).by_login
-            found = len(logins & known.keys())
-            yield Finding(
-                ok=found > 0,
-                what=f"logins of members in context {context}",
-                detail=f"{found} of {len(logins)} are users of Open-Xchange",
-                hint="directory.users.login must name the attribute that holds the login, letter by letter",
-            )
-    except StoreError:
-        return  # told before
+        yield from _planned(settings, ledger, read, quiet=not all(finding.ok for finding in stored))
     finally:
-        store.close()
+        ledger.close()
+    yield Finding(ok=True, what="ledger", detail=settings.ledger.url)
+
+
+def _uses(settings: Settings, mailboxes: Sequence[Mailbox]) -> set[Use]:
+    """Say which tables are needed that only some configurations need."""
+    from syncd.wiring import directory_options  # noqa: PLC0415
+
+    sources = [source for mailbox in mailboxes for source in (*mailbox.sources, *mailbox.exclude)]
+    rules = [rule for source in sources for rule in source.rules]
+    rules += [rule for options in directory_options(settings).values() for rule in options.rules]
+    found: set[Use] = {"ox_group"} if any(source.kind == "ox_group" for source in sources) else set()
+    return found | ({"alias"} if any(rule.by == "alias" for rule in rules) else set())
+
+
+def _planned(settings: Settings, ledger: Ledger, read: DirectoryRead, *, quiet: bool) -> Iterator[Finding]:
+    """Plan with what was read already, and tell what becomes of patterns, sources in Open-Xchange and members.
+
+    Args:
+        settings: the configuration.
+        ledger: opened.
+        read: what the directories said.
+        quiet: whether an error of Open-Xchange was told before.
+    """
+    from syncd.core.finding import Finding  # noqa: PLC0415
+    from syncd.errors import StoreError  # noqa: PLC0415
+    from syncd.wiring import assemble  # noqa: PLC0415
+
+    instance = assemble(settings, ledger)
+    try:
+        report = replace(instance.reconciler, directory=_answered(read)).plan()
+    except StoreError as error:
+        if not quiet:
+            yield Finding(ok=False, what="OX database", detail=error.message, hint=error.hint or "")
+        return
+    finally:
+        instance.close()
+    plans = [judgement.plan for judgement in report.judgements]
+    yield from _patterns(instance.reconciler.patterns, plans, report)
+    yield from _in_open_xchange(plans)
+    yield from _members(plans)
+
+
+def _answered(read: DirectoryRead) -> Directories:
+    """Give directories that answer what they answered before: nobody is asked twice."""
+    from syncd.directory.directories import Directories  # noqa: PLC0415
+
+    class Answered(Directories):
+        def __init__(self) -> None:
+            super().__init__({})
+
+        def read(self, *_args: object, **_more: object) -> DirectoryRead:
+            return read
+
+    return Answered()
+
+
+def _patterns(patterns: Sequence[Pattern], plans: Sequence[MailboxPlan], report: Report) -> Iterator[Finding]:
+    from syncd.core.finding import Finding  # noqa: PLC0415
+
+    for pattern in patterns:
+        count = len({plan.mailbox.key for plan in plans if plan.mailbox.pattern == pattern.where})
+        told = f"{count} {'mailbox' if count == 1 else 'mailboxes'} found"
+        yield Finding(ok=True, what=f"mapping at {pattern.where}", detail=told)
+    for problem in report.problems:
+        yield Finding(ok=False, what="discovery", detail=problem, hint="such a mailbox is left as it is")
+
+
+def _in_open_xchange(plans: Sequence[MailboxPlan]) -> Iterator[Finding]:
+    """Tell of each group of Open-Xchange whether it is there, and of how many users."""
+    from syncd.core.finding import Finding  # noqa: PLC0415
+
+    told: dict[tuple[str, int], Finding] = {}
+    for plan in plans:
+        for source in (*plan.mailbox.sources, *plan.mailbox.exclude):
+            if source.kind != "ox_group":
+                continue
+            what = f"{source} of context {plan.mailbox.context}"
+            wrong = next((reason for reason in plan.reasons if f"{source}: " in reason), "")
+            users = plan.proofs[str(source)].values.get("user", 0)
+            detail = wrong or f"{users} {'user' if users == 1 else 'users'}"
+            told.setdefault((what, plan.mailbox.context), Finding(ok=not wrong, what=what, detail=detail))
+    yield from told.values()
+
+
+def _members(plans: Sequence[MailboxPlan]) -> Iterator[Finding]:
+    """Count the members that are users, context by context; those of mailboxes in many contexts by mapping."""
+    from syncd.core.finding import Finding  # noqa: PLC0415
+
+    users: dict[str, int] = defaultdict(int)
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for plan in plans:
+        mailbox = plan.mailbox
+        spread = mailbox.everywhere or mailbox.choices is not None
+        what = f"members by the mapping at {mailbox.pattern}" if spread else f"members in context {mailbox.context}"
+        users[what] += plan.desired
+        reasons[what] += [notice.reason for notice in plan.unresolved]
+    for what, found in sorted(users.items()):
+        missing = len(reasons[what])
+        if not found + missing:
+            continue  # no member could be read, or no group has one
+        ambiguous = sum(reason.startswith("ambiguous") for reason in reasons[what])
+        detail = f"{found} of {found + missing} are users of Open-Xchange"
+        detail += f", {ambiguous} could be several" if ambiguous else ""
+        hint = "login or rules in directory.users must lead to users; `syncd plan` says why not, member by member"
+        yield Finding(ok=found > 0, what=what, detail=detail, hint=hint)
