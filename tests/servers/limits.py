@@ -60,8 +60,8 @@ class Limits:
         ldap, ldaps: URLs for clients.
         values: MaxValRange.
         page: MaxPageSize.
-        final_star: whether the last range ends with `*`; off, a last range that is full ends with a number, and one
-            more must be asked for.
+        final_star: whether the last range ends with `*`; off, a last range that is full ends with a number, and an
+            empty one with `*` follows.
         cut_after: end a connection after so many entries; None = never.
         between: called before the second and every further range of an attribute is asked for, with the number of such
             requests so far.
@@ -149,6 +149,7 @@ class _Connection:
         self._client, self._server = client, server
         self._allowed: dict[int, int] = {}
         self._seen: dict[int, int] = {}
+        self._range: dict[int, bytes] = {}
         self._entries = 0
 
     # ------------------------------------------------------------------ to the server
@@ -170,6 +171,7 @@ class _Connection:
             self._allowed[number] = min(wanted, self._limits.page) if wanted else self._limits.page
         names = [element.content for element in parts[7].parts]
         self._limits.asked(names)
+        self._range[number] = next((name for name in names if _RANGE.fullmatch(name)), b"")
         parts[7] = _join(_SEQUENCE, [Element(_OCTETS, self._short(name)) for name in names])
         return _join(_SEARCH, parts)
 
@@ -206,18 +208,20 @@ class _Connection:
             self._seen[number.number] = self._seen.get(number.number, 0) + 1
             if self._seen[number.number] > self._allowed.get(number.number, 1 << 62):
                 return True  # the rest is dropped; the code at the end says so
-            message = _join(_SEQUENCE, [number, self._entry(operation), *rest])
+            message = _join(_SEQUENCE, [number, self._entry(operation, self._range.get(number.number, b"")), *rest])
         elif operation.tag == _DONE and self._seen.pop(number.number, 0) > self._allowed.pop(number.number, 1 << 62):
             done = _join(_DONE, [Element(_ENUMERATED, bytes((_SIZE_LIMIT_EXCEEDED,))), *operation.parts[1:]])
             message = _join(_SEQUENCE, [number, done, *rest])
         self._client.sendall(message.encode())
         return True
 
-    def _entry(self, operation: Element) -> Element:
+    def _entry(self, operation: Element, wanted: bytes) -> Element:
         name, attributes = operation.parts
         if len(attributes.content) < self._limits.values and self._limits.final_star:
             return operation  # too short for so many values
         changed = [shown for attribute in attributes.parts for shown in self._attribute(attribute)]
+        if wanted and not self._limits.final_star and not any(b";range=" in one.parts[0].content for one in changed):
+            changed.append(_join(_SEQUENCE, [Element(_OCTETS, wanted), Element(_SET, b"")]))
         return _join(_ENTRY, [name, _join(_SEQUENCE, changed)])
 
     def _attribute(self, attribute: Element) -> list[Element]:
