@@ -58,7 +58,7 @@ class Reading:
         if self.searcher is None or self.server is None:
             return Expansion({}, {})
         try:
-            expansion = expand(self.searcher, self.server, sources, self.options, progress)
+            expansion = expand(self.searcher, self.server, sources, self.options, progress, anyone=True)
         except DirectoryError as error:
             _log.warning("directory.lost", server=self.searcher.server, error=str(error))
             return Expansion({}, {})

@@ -2,170 +2,160 @@
 
 All sources advance in step, so that one level costs a handful of questions however many groups there are. Breadth first
 means that the path kept for a member is a shortest one; a group is entered once per source, so cycles and diamonds end.
+
+Pages are counted for a source where they came for it alone: those of its own search and of its groups' member URLs; all
+of them where it is the only source of the read. Ranges are counted for every source that enters the group.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import re
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from syncd.core import dn as names
-from syncd.core.model import Rule, Source
-from syncd.core.reads import Member, SourceRead
-from syncd.core.template import attribute
-from syncd.directory.lookup import ABSENT, Group, Lookup, Person, Trouble
-from syncd.directory.search import Query, Refused, Searcher
+from syncd.core.model import Source
+from syncd.directory.connection import Options
+from syncd.directory.entries import ABSENT, Reading, named
+from syncd.directory.foreign import Expansion
+from syncd.directory.kinds import Server
+from syncd.directory.lookup import Lookup
+from syncd.directory.primary import add_primary_members
+from syncd.directory.search import Query, Refused, Searcher, escape
+from syncd.directory.sids import NAME, find_by_sid
+from syncd.directory.walk import Walk
+from syncd.directory.whole import Wholes
+
+_IN_CHAIN = "1.2.840.113556.1.4.1941"  # LDAP_MATCHING_RULE_TRANSITIVE_EVAL, MS-ADTS 3.1.1.3.4.4.3
+_ATTRIBUTE = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9;.-]*|[0-9]+(?:\.[0-9]+)+)\s*=(.*)", re.DOTALL).fullmatch
 
 
 def expand(
     searcher: Searcher,
+    server: Server,
     sources: Collection[Source],
-    base: str,
-    login_attributes: tuple[str, ...],
-    progress: Callable[[int], None],
-) -> dict[Source, SourceRead]:
+    options: Options,
+    progress: Callable[[int], None] = lambda _: None,
+    *,
+    anyone: bool = False,
+    clock: Callable[[], float] = time.time,
+) -> Expansion:
     """Read every source to its members, as far as the directory answers.
+
+    Args:
+        searcher: who is asked.
+        server: what is known of it.
+        sources: groups, filters and attributes. A group `<SID=S-1-5-21-…>` is who has that SID, be it a person.
+        options: base, rules and policies.
+        progress: called now and then with the number of entries read so far.
+        anyone: a group source may name a person by DN too, who is then its only member.
+        clock: gives the time in seconds since 1970, for accounts that expire.
 
     Raises:
         Lost: the connection ended; nothing of this read may be used.
     """
-    lookup = Lookup(searcher, base, login_attributes, progress)
-    rules = (Rule("login", tuple(attribute(name) for name in login_attributes)),)
-    walks = [_Walk(source, searcher.server, rules) for source in dict.fromkeys(sources)]
-    _start_groups([walk for walk in walks if walk.source.kind == "group"], lookup)
+    wanted = list(dict.fromkeys(sources))
+    reading = Reading(searcher.server, server, wanted, options, clock())
+    lookup = Lookup(searcher, reading, options.base, progress)
+    walks = [Walk(source, searcher.server, reading, options) for source in wanted]
+    _start_groups([walk for walk in walks if walk.source.kind == "group"], lookup, options, anyone)
     for walk in walks:
-        if walk.source.kind == "filter":
-            walk.start_filter(lookup, base)
+        if walk.source.kind != "group":
+            _start_search(walk, lookup)
+    return _run(walks, lookup)
+
+
+def _run(walks: Sequence[Walk], lookup: Lookup) -> Expansion:
+    """Follow the groups at hand of all walks to their ends."""
+    wholes = Wholes(lookup)
     while any(walk.frontier for walk in walks):
         wanted: dict[str, str] = {}
         for walk in walks:
+            walk.frontier = [(wholes.whole(group, walk), path) for group, path in walk.frontier]
             for group, _ in walk.frontier:
                 wanted.update(group.members)
         lookup.fetch(wanted)
         for walk in walks:
-            walk.step(lookup)
-    return {walk.source: walk.read(tuple(lookup.notes)) for walk in walks}
+            walk.step(lookup.found)
+    add_primary_members(walks, lookup)
+    if len(walks) == 1:
+        walks[0].pages = lookup.pages
+    notes = tuple(lookup.notes)
+    return Expansion(
+        {walk.source: walk.read(notes, wholes.ranges(walk.entered)) for walk in walks},
+        {walk.source: tuple(walk.foreign) for walk in walks if walk.foreign},
+    )
 
 
-def _start_groups(walks: list[_Walk], lookup: Lookup) -> None:
+def _start_groups(walks: Iterable[Walk], lookup: Lookup, options: Options, anyone: bool) -> None:
     keys: dict[str, str] = {}
+    named_by: list[tuple[Walk, str]] = []
+    sids: dict[str, list[Walk]] = {}
     for walk in walks:
+        value = walk.source.value
+        if match := NAME(value):
+            sids.setdefault(match[1].upper(), []).append(walk)
+            continue
         try:
-            keys[names.normalise(walk.source.value)] = walk.source.value
+            key = names.normalise(value)
         except names.InvalidDN as error:
-            walk.reasons[f"{walk.server}: group {walk.source.value}: no DN: {error}"] = None
+            walk.fail(f"{lookup.server}: group {value}: no DN: {error}", "invalid")
+        else:
+            keys[key] = value
+            named_by.append((walk, key))
     lookup.fetch(keys)
-    for walk in walks:
-        if not walk.reasons:
-            walk.start_group(lookup, names.normalise(walk.source.value))
+    for walk, key in named_by:
+        walk.start_group(lookup.found[key], anyone=anyone)
+        if options.nesting == "server" and lookup.reading.server.kind == "ad" and walk.source.nested and walk.frontier:
+            _fetch_chain(walk, key, lookup)
+    if sids:
+        _start_sids(sids, lookup)
 
 
-class _Walk:
-    """The expansion of one source: what it found so far, and the groups whose members come next."""
+def _start_sids(sids: Mapping[str, Sequence[Walk]], lookup: Lookup) -> None:
+    try:
+        known = find_by_sid(lookup, sids)
+    except Refused as error:
+        for walk in (walk for several in sids.values() for walk in several):
+            walk.fail(str(error), error.cause)
+        return
+    for sid, several in sids.items():
+        for walk in several:
+            walk.start_group(known.get(sid, ABSENT), anyone=True)
 
-    def __init__(self, source: Source, server: str, rules: tuple[Rule, ...]) -> None:
-        self.source = source
-        self._rules = source.rules or rules
-        self.server = server
-        self.frontier: list[tuple[Group, tuple[str, ...]]] = []
-        """Groups with the path to their members."""
-        self.reasons: dict[str, None] = {}
-        self._notes: dict[str, None] = {}
-        self._members: dict[str, Member] = {}
-        self._dangling: dict[str, str] = {}
-        self._entered: set[str] = set()
-        self._level = 0
 
-    def start_group(self, lookup: Lookup, key: str) -> None:
-        """Begin at the group that the source names."""
-        found = lookup.found[key]
-        if found is ABSENT:
-            self.reasons[
-                f"{self.server}: group {self.source.value}: not found (check the DN, and that the bind DN may read it)"
-            ] = None
-        elif isinstance(found, Trouble):
-            self.reasons[f"group {self.source.value}: {found.reason}"] = None
-        elif isinstance(found, Person):
-            problem = "is no group, it has neither a group class nor members that can be read"
-            self.reasons[f"{self.server}: group {found.dn}: {problem}"] = None
-        else:
-            self._enter(found, ())
+def _fetch_chain(walk: Walk, key: str, lookup: Lookup) -> None:
+    """Have the server find all members of a group, in groups in groups too, before the walk asks for them.
 
-    def start_filter(self, lookup: Lookup, base: str) -> None:
-        """Take every entry that the filter finds."""
-        source = self.source
-        query = Query(source.base or base, source.scope, source.value, lookup.attributes)
-        path = (source.value,)
-        try:
-            for found in lookup.entries(query):
-                if isinstance(found, Trouble):
-                    self.reasons[found.reason] = None
-                elif isinstance(found, Person):
-                    self._add(found, path)
-                else:
-                    self._meet_group(found, path)
-        except Refused as error:
-            self.reasons[str(error)] = None
-        self._level = 1
+    The walk then finds nearly everything known already. It still goes from group to group, since only that tells the
+    path, and whether the server has left out what it does not hold.
+    """
+    text = f"(memberOf:{_IN_CHAIN}:={escape(walk.source.value)})"
+    query = Query(lookup.root(key) or lookup.base, "sub", text, lookup.reading.attributes)
+    before = lookup.pages
+    try:
+        for _ in lookup.entries(query):
+            pass
+    except Refused as error:
+        lookup.notes[f"groups in groups followed from here, since the server would not: {error}"] = None
+    walk.pages += lookup.pages - before
 
-    def step(self, lookup: Lookup) -> None:
-        """Take the members of the groups at hand, whose entries have been looked up; what is a group comes next."""
-        groups, self.frontier = self.frontier, []
-        everything = lookup.found
-        members = self._members
-        for group, path in groups:
-            self.reasons.update(dict.fromkeys(group.reasons))
-            for key, written in group.members.items():
-                found = everything[key]
-                if type(found) is Person:  # by far the most frequent
-                    if found.id not in members:
-                        members[found.id] = Member(found.id, found.dn, found.key, (found.logins,), path, self._rules)
-                elif found is ABSENT:
-                    self._dangling[key] = written
-                elif isinstance(found, Group):
-                    self._meet_group(found, path)
-                elif isinstance(found, Trouble):
-                    self.reasons[f"group {group.dn}: member {written}: {found.reason}"] = None
-        self._level += 1
 
-    def read(self, notes: tuple[str, ...]) -> SourceRead:
-        """Give the result."""
-        if any(member.id.startswith("dn:") for member in self._members.values()):
-            text = f"{self.server}: entries without entryUUID are known by their DN: a renamed one is taken for another"
-            self._notes[text] = None
-        return SourceRead(
-            source=self.source,
-            members=self._members,
-            complete=not self.reasons,
-            reasons=tuple(self.reasons),
-            dangling=self._dangling,
-            notes=(*self._notes, *notes),
-        )
-
-    def _add(self, person: Person, path: tuple[str, ...]) -> None:
-        if person.id not in self._members:
-            self._members[person.id] = Member(person.id, person.dn, person.key, (person.logins,), path, self._rules)
-
-    def _meet_group(self, group: Group, path: tuple[str, ...]) -> None:
-        """Decide what becomes of a group found as a member.
-
-        | nested | level it would be read at | already entered | then                                |
-        |--------|---------------------------|-----------------|-------------------------------------|
-        | 0      | any                       | any             | ignored, noted                      |
-        | > 0    | any                       | yes             | ignored; noted where it is a cycle  |
-        | > 0    | within `nested`           | no              | entered                             |
-        | > 0    | below `nested`            | no              | not read: the source is incomplete  |
-        """
-        if self.source.nested == 0:
-            self._notes[f"{self.server}: group {group.dn}: not followed, since nested groups are switched off"] = None
-        elif group.key in self._entered:
-            if group.dn in path:
-                self._notes[f"{self.server}: group {group.dn}: is a member of itself, by way of {path[-1]}"] = None
-        elif self._level + 1 > self.source.nested:
-            limit = f"it lies deeper than {self.source.nested} levels below {self.source}"
-            self.reasons[f"{self.server}: group {group.dn}: not read, {limit}"] = None
-        else:
-            self._enter(group, path)
-
-    def _enter(self, group: Group, path: tuple[str, ...]) -> None:
-        self._entered.add(group.key)
-        self.frontier.append((group, (*path, group.dn)))
+def _start_search(walk: Walk, lookup: Lookup) -> None:
+    """Take every entry that the search of a filter or attribute finds."""
+    source = walk.source
+    text = source.value
+    if source.kind == "attribute":
+        match = _ATTRIBUTE(text)
+        if match is None:
+            walk.fail(f"{lookup.server}: {source}: is not written as ATTRIBUTE=VALUE", "invalid")
+            return
+        text = f"({match[1]}={escape(match[2].strip())})"
+    query = Query(source.base or lookup.base, source.scope, text, lookup.reading.attributes)
+    before = lookup.pages
+    try:
+        for found in lookup.entries(query):
+            walk.meet(found, (source.value,), *named(found), str(source))
+    except Refused as error:
+        walk.fail(str(error), error.cause)
+    walk.pages += lookup.pages - before
