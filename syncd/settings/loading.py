@@ -25,8 +25,8 @@ from syncd.settings import mapping as shapes
 from syncd.settings import problems as plain
 from syncd.settings.document import Document, Problem, Step, parse, shown
 from syncd.settings.kinds import Section, items
-from syncd.settings.models import Configuration, Directory
-from syncd.settings.secrets import Place, SecretRef
+from syncd.settings.models import Configuration, Directory, DirectoryTls
+from syncd.settings.secrets import Place, SecretRef, exposed
 
 _Built = TypeVar("_Built")
 
@@ -62,9 +62,11 @@ class Settings(Configuration):
             where = f"{self.where(*path)}: {shown(path)}"
             reference.bind(Place(where=where, directory=self.path.parent, environ=context.environ))
         found = [Problem(path, text) for path, text in checks.warnings(self)]
-        for path, reference in references(self):
-            if exposed := reference.exposed():
-                found.append(Problem(path, f"everybody on this machine may read {exposed}; chmod o-r"))
+        secrets = [(path, reference.exposed()) for path, reference in references(self)]
+        keys = [((*path, "key"), model.key) for path, model in _sections(self, ()) if isinstance(model, DirectoryTls)]
+        for path, file in (*secrets, *((path, exposed((file,))) for path, file in keys if file is not None)):
+            if file is not None:
+                found.append(Problem(path, f"everybody on this machine may read {file}; chmod o-r"))
         self._warnings = tuple(context.message(problem) for problem in found)
 
     @property

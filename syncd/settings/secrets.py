@@ -6,7 +6,7 @@ reference's place reaches a message, a repr or a log.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -107,12 +107,7 @@ class SecretRef(BaseModel):
 
     def exposed(self) -> Path | None:
         """Give the file, if it is one that everybody on this machine may read."""
-        for file in self.files():
-            try:
-                return file if file.stat().st_mode & 0o004 else None
-            except (OSError, ValueError):
-                continue
-        return None
+        return exposed(self.files())
 
     def _variable_text(self) -> str:
         value = self._bound().environ.get(self.env or "")
@@ -144,3 +139,13 @@ class SecretRef(BaseModel):
 
     def _problem(self, text: str) -> ConfigurationError:
         return ConfigurationError((f"{self._bound().where}: {text}",))
+
+
+def exposed(files: Iterable[Path]) -> Path | None:
+    """Give the first file that is there, if it is one that everybody on this machine may read."""
+    for file in files:
+        try:
+            return file if file.stat().st_mode & 0o004 else None
+        except (OSError, ValueError):
+            continue
+    return None

@@ -131,7 +131,7 @@ def test_all_problems_are_told_at_once_by_line(loader: Loader) -> None:
 
 
 def test_a_secret_that_everybody_may_read_is_warned_of(loader: Loader) -> None:
-    """A world-readable secret file still works, with a warning in its line."""
+    """A world-readable secret file, or private key, still works, with a warning in its line."""
     secret = loader.path.parent / "secret"
     secret.write_text("hush\n")
     change = (("directory", "bind"), {"dn": "cn=x", "password": FILE})
@@ -139,8 +139,11 @@ def test_a_secret_that_everybody_may_read_is_warned_of(loader: Loader) -> None:
     settings = loader(change)
     place = f"{loader.path}:{loader.lines['directory', 'bind', 'password']}: directory.bind.password"
     assert settings.warnings == (f"{place}: everybody on this machine may read {secret}; chmod o-r",)
+    key = (("directory", "tls"), {"cert": "cert", "key": "secret"})
+    [warning] = loader(key).warnings
+    assert warning.startswith(f"{loader.path}:{loader.lines['directory', 'tls', 'key']}: directory.tls.key: everybody")
     secret.chmod(0o640)
-    assert loader(change).warnings == ()
+    assert loader(change, key).warnings == ()
 
 
 def test_unusable_secrets_and_certificates_are_found_without_a_server(loader: Loader) -> None:
