@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from syncd.core.template import InvalidTemplate, parse
-from syncd.settings import checks_directory
+from syncd.settings import checks_directory, texts
 from syncd.settings.document import Path, Problem
 from syncd.settings.fragments import given, one_of, section, sequence
 from syncd.settings.mapping import Account, Mapping
@@ -73,7 +73,7 @@ def _named(name: object, path: Path, directories: Collection[str]) -> Iterator[P
     if not isinstance(name, str) or name in directories:
         return
     known = f"there are {', '.join(directories)}" if directories else "there is only one, which has no name"
-    yield Problem(path, f"unknown directory; {known}", key="directory")
+    yield Problem(path, f"unknown directory {texts.quoted(name)}; {known}", key="directory")
 
 
 def _source(source: object, path: Path, directories: Collection[str]) -> Iterator[Problem]:

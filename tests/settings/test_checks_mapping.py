@@ -189,7 +189,7 @@ def test_with_several_directories_a_mapping_says_which(loader: Loader, kind: str
     assert problem.endswith('mappings[0]: missing key "directory"; there are hq, sub')
     [problem] = loader.problems(*SEVERAL, *only, (("mappings", 0, "directory"), "hk"))
     assert problem.startswith(f"syncd.yaml:{loader.lines['mappings', 0, 'directory']}: mappings[0]: ")
-    assert problem.endswith("unknown directory; there are hq, sub")
+    assert problem.endswith("unknown directory 'hk'; there are hq, sub")
     own = [{"group": "cn=x", "directory": "sub"}]
     assert loader(*SEVERAL, (("mappings", 0, "sources"), own), (("mappings", 0, kind), own))
 
@@ -205,7 +205,7 @@ def test_the_only_directory_has_no_name(loader: Loader, path: Steps) -> None:
     """A name where there is `directory:` cannot be right."""
     [problem] = loader.problems(((*path, "directory"), "hq"))
     assert problem.startswith(f"syncd.yaml:{loader.lines[(*path, 'directory')]}: ")
-    assert problem.endswith("unknown directory; there is only one, which has no name")
+    assert problem.endswith("unknown directory 'hq'; there is only one, which has no name")
 
 
 @pytest.mark.parametrize(
