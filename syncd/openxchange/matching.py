@@ -42,9 +42,10 @@ def alike(connection: Connection, column: ColumnElement[Any], texts: Mapping[str
         return sa.func.collation_key(column).in_(list(texts))
     # One of each key is enough, but a text beyond the basic plane is not comparable with a utf8mb3 column ("Illegal mix
     # of collations"). Converting the column costs its index, so that is done for such texts only.
-    wide = {key: some[0] for key, some in texts.items() if max(some[0]) > "\uffff"}
-    plain = column.in_([some[0] for key, some in texts.items() if key not in wide])
+    some = [alternatives[0] for alternatives in texts.values()]
+    wide = [text for text in some if max(text) > "\uffff"]
+    plain = column.in_([text for text in some if max(text) <= "\uffff"])
     if not wide:
         return plain
-    converted = sa.func.convert(column.op("USING")(sa.literal_column("utf8mb4"))).collate(_COLLATION)
-    return sa.or_(plain, converted.in_(list(wide.values())))
+    converted = sa.func.convert(column.op("USING")(sa.literal_column("utf8mb4"))).collate(_COLLATION).in_(wide)
+    return sa.or_(plain, converted) if len(wide) < len(some) else converted

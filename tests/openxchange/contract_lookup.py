@@ -165,6 +165,8 @@ class LookupContract:
             "alias": {},
             "imap_login": {"😀@example.org": (3,)},
         }
+        alone = world.store.users(1, Asked(mails=["😀@EXAMPLE.org"], aliases=["😀@EXAMPLE.org"]))
+        assert alone.found == {"mail": {"😀@EXAMPLE.org": (3,)}, "alias": {}}
 
     def test_all_kinds_at_once(self, world: World) -> None:
         """All kinds of questions are answered side by side, each by its own column, with the logins of all found."""
