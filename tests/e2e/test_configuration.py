@@ -105,9 +105,10 @@ def test_check_lists_everything_that_it_verified(world: World) -> None:
     found = verdicts(done)
     assert set(found.values()) == {"ok"}
     assert [*found] == [
-        "configuration", "connection", "tls", "bind", "base", f"group cn=support,{world.ldap.groups}",
+        "configuration", "connection", "tls", "bind", "base", "kind", f"group cn=support,{world.ldap.groups}",
         "OX database", "OX database TLS", "OX tables", "OX schema update", "OX named lock", "OX rights",
-        "OX context 1", "logins of members in context 1", "ledger",
+        "OX user_alias", "OX groups and groups_member",
+        "OX context 1", "members in context 1", "ledger",
     ]  # fmt: skip
     assert "2 members" in done.out
     assert "7 users" in done.out
@@ -145,7 +146,7 @@ def test_check_finds_a_login_attribute_that_names_nobody(world: World) -> None:
     """The members' logins are looked up as a run does: an attribute that holds something else fails."""
     world.group("support", "alice", "bob")
     found = broken(world, directory={"users": {"login": "entryUUID"}})
-    assert [what for what, verdict in found.items() if verdict == "FAIL"] == ["logins of members in context 1"]
+    assert [what for what, verdict in found.items() if verdict == "FAIL"] == ["members in context 1"]
 
 
 def test_check_looks_at_every_server(world: World) -> None:

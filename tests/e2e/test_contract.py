@@ -72,7 +72,9 @@ def test_the_document_has_all_that_the_contract_promises(world: World) -> None:
     tangle(world)
     planned, done = valid(world.plan()), valid(world.sync(code=5))
     for document in (planned, done):
-        assert [name for name, value in document.items() if value == []] == ["waiting", "drift", "errors"]
+        assert [name for name, value in document.items() if value == []] == [
+            "waiting", "drift", "problems", "undiscovered", "causes", "errors",
+        ]  # fmt: skip
     assert {(one["op"], one["result"]) for one in planned["changes"]} == {
         ("create", "planned"), ("update", "planned"), ("delete", "held"),
     }  # fmt: skip
