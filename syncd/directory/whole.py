@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from syncd.core.reads import Cause
 from syncd.directory.entries import Trouble
 from syncd.directory.groups import Group, InvalidUrl, Problem, joined, parse_url
 from syncd.directory.lookup import Lookup
@@ -71,7 +70,7 @@ class Wholes:
             except InvalidUrl as error:
                 problems.append(Problem(f"{where}: {error}", error.cause))
             except Refused as error:
-                cause: Cause = error.cause
+                cause = error.cause
                 problems.append(Problem(f"{where} {text}: {error}", cause))
         counts = {**group.counts, "not readable": group.counts.get("not readable", 0) + hidden}
         return group._replace(members=members, problems=tuple(problems), counts=counts)

