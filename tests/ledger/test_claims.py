@@ -9,6 +9,7 @@ import pytest
 from syncd.core.changes import Adoption, Op
 from syncd.core.model import Claim, MailboxRef, Window
 from syncd.errors import LedgerError
+from syncd.ledger import claims
 from syncd.ledger.ledger import Ledger
 from tests.ledger.making import BOTH, NOON, PATH, SALES, SUPPORT, intents, judgement, report
 
@@ -117,6 +118,37 @@ def test_a_mailbox_that_left_the_configuration_is_orphaned(ledger: Ledger) -> No
     assert len(ledger.claims()[SUPPORT]) == 2
     ledger.register(BOTH)
     assert [status.orphaned_since for status in ledger.status()] == [None, None]
+
+
+def test_nothing_is_orphaned_while_not_all_mailboxes_are_known(ledger: Ledger) -> None:
+    """With `whole` false what is not given stays as it was: neither orphaned now, nor back if it had left before."""
+    ledger.adopt("r", NOON, SUPPORT, ADOPTIONS)
+    ledger.register(BOTH[1:], whole=False, at=NOON)
+    assert ledger.orphans([SALES])[0].since is None
+    ledger.register(BOTH[1:], at=NOON)
+    ledger.register(BOTH[1:], whole=False, at=NOON + timedelta(hours=1))
+    assert ledger.orphans([SALES])[0].since == NOON
+
+
+def test_a_mailbox_comes_back_and_is_added_while_not_all_are_known(ledger: Ledger) -> None:
+    """With `whole` false those that are given are known from now on, new ones and orphans too."""
+    ledger.register(BOTH[1:], at=NOON)
+    new = MailboxRef(2, "new@x.org")
+    ledger.register([BOTH[0], (new, "New@x.org")], whole=False, at=NOON)
+    assert {status.ref: status.orphaned_since for status in ledger.status()} == {SUPPORT: None, SALES: None, new: None}
+
+
+def test_registering_again_writes_nothing(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that finds the same mailboxes asks the ledger and changes nothing, whether or not it knows all."""
+    ledger.register(BOTH[1:], at=NOON)
+
+    def refused(*_: object, **__: object) -> None:
+        pytest.fail("it wrote")
+
+    monkeypatch.setattr(claims, "register", refused)
+    for whole in (True, False):
+        ledger.register(BOTH[1:], whole=whole)
+    ledger.register([], whole=False)
 
 
 def test_an_orphan_without_claims_is_not_reported(ledger: Ledger) -> None:
