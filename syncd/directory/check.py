@@ -151,7 +151,7 @@ def _check_source(read: SourceRead) -> Iterator[Finding]:
 
 def _shown(proof: Proof) -> str:
     """Show what the read consists of; nothing where there is nothing to tell."""
-    values = ", ".join(f"{count} {kind}" for kind, count in proof.values.items())
+    values = ", ".join(f"{count} {kind}" for kind, count in sorted(proof.values.items()))
     where = f" in {_counted(proof.groups, 'group')}" if proof.groups else ""
     return f" (values{where}: {values})" if values else ""
 

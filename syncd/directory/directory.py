@@ -53,12 +53,17 @@ class Reading:
         """How many LDAP operations were made up to now."""
         return self.lost + (self.searcher.operations if self.searcher is not None else 0)
 
-    def ask(self, sources: Collection[Source], progress: Callable[[int], None]) -> Expansion:
-        """Expand further sources over the same connection; nothing at all when it is lost."""
+    def ask(self, questions: Collection[Source], progress: Callable[[int], None]) -> Expansion:
+        """Find members that other directories list, over the same connection; nothing at all when it is lost.
+
+        Args:
+            questions: group sources, each by DN or `<SID=…>`; what one names may be a person.
+            progress: as of `Directory.read`.
+        """
         if self.searcher is None or self.server is None:
             return Expansion({}, {})
         try:
-            expansion = expand(self.searcher, self.server, sources, self.options, progress, anyone=True)
+            expansion = expand(self.searcher, self.server, questions, self.options, progress, anyone=True)
         except DirectoryError as error:
             _log.warning("directory.lost", server=self.searcher.server, error=str(error))
             return Expansion({}, {})

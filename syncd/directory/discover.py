@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from syncd.core import dn as names
-from syncd.core.reads import Discovery, Found, Search
+from syncd.core.reads import Cause, Discovery, Found, Search
 from syncd.directory.entries import as_text
 from syncd.directory.search import Query, Refused, Searcher
 
@@ -21,7 +21,7 @@ def discover(searcher: Searcher, search: Search, base: str) -> Discovery:
     """
     found: dict[str, Found] = {}
     reasons: list[str] = []
-    causes = set()
+    causes: set[Cause] = set()
     query = Query(search.base or base, search.scope, search.filter, search.attributes or ("1.1",))
     try:
         for page in searcher.search(query):

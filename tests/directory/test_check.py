@@ -31,7 +31,7 @@ def test_everything_is_right(slapd: Slapd) -> None:
     assert "TLSv1.3, verified" in found[1].detail
     assert database.bind_dn in found[2].detail
     assert found[4].detail == "OpenLDAP, told from its root DSE"
-    assert found[5].detail == "1 member, 1 without an entry (values in 1 group: 1 user, 1 not found)"
+    assert found[5].detail == "1 member, 1 without an entry (values in 1 group: 1 not found, 1 user)"
 
 
 @pytest.mark.slapd

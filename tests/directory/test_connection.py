@@ -246,8 +246,8 @@ def test_the_schema_is_never_asked_for(slapd: Slapd, monkeypatch: pytest.MonkeyP
     asked: list[str] = []
     send = StreamConnection.__init__
 
-    def watched(self: StreamConnection, *arguments: object) -> None:
-        send(self, *arguments)  # type: ignore[arg-type]
+    def watched(self: StreamConnection, *arguments: object, **more: object) -> None:
+        send(self, *arguments, **more)  # type: ignore[arg-type]
         inner = self.send
         self.send = lambda kind, *rest: asked.append(kind) or inner(kind, *rest)
 
