@@ -16,7 +16,7 @@ from syncd.core.reads import Discovery, Search
 from syncd.core.template import attribute
 from syncd.directory.connection import Options
 from syncd.directory.directories import Directories
-from syncd.directory.search import Searcher
+from syncd.directory.search import Lost, Searcher
 from tests.directory.trees import cn, entry, export, group, logins, options, person, source, whole
 from tests.servers.slapd import Database, Slapd
 
@@ -171,7 +171,7 @@ def domain(path: Path, name: str, sid_text: str, *texts: str, **more: object) ->
 def user(name: str, sid_text: str, control: int = 512) -> str:
     """Write a user of Active Directory."""
     return (
-        f"dn: CN={name},SUFFIX\nobjectClass: user\nsAMAccountName: {name}\nuserAccountControl: {control}\n"
+        f"dn: CN={name},SUFFIX\nobjectClass: user\ncn: {name}\nsAMAccountName: {name}\nuserAccountControl: {control}\n"
         f"objectGUID:: {base64.b64encode(name.encode().ljust(16)).decode()}\nobjectSid:: {sid(sid_text)}\n\n"
     )
 
@@ -179,12 +179,13 @@ def user(name: str, sid_text: str, control: int = 512) -> str:
 def ad_group(name: str, sid_text: str, *members: str) -> str:
     """Write a group of Active Directory."""
     lines = "".join(f"member: {one}\n" for one in members)
-    return f"dn: CN={name},SUFFIX\nobjectClass: group\nobjectSid:: {sid(sid_text)}\n{lines}\n"
+    return f"dn: CN={name},SUFFIX\nobjectClass: group\ncn: {name}\nobjectSid:: {sid(sid_text)}\n{lines}\n"
 
 
 def stranger(sid_text: str) -> str:
     """Write a foreign security principal."""
-    return f"dn: {principal(sid_text)}\nobjectClass: foreignSecurityPrincipal\nobjectSid:: {sid(sid_text)}\n\n"
+    head = f"dn: {principal(sid_text)}\nobjectClass: foreignSecurityPrincipal\ncn: {sid_text}\n"
+    return f"{head}objectSid:: {sid(sid_text)}\n\n"
 
 
 def principal(sid_text: str) -> str:
@@ -410,3 +411,67 @@ def test_check_says_where_a_kind_comes_from(tmp_path: Path) -> None:
     assert [one.detail for one in findings if one.what.endswith("kind")] == [
         "Active Directory, as the configuration says"
     ]
+
+
+# --------------------------------------------------------------------------- what it costs
+
+
+def test_a_directory_is_opened_only_when_it_is_needed(tmp_path: Path) -> None:
+    """One that no source names is asked when there are strangers to be found, and not otherwise."""
+    sub = domain(tmp_path, "sub", SUB, user("bert", f"{SUB}-1001"))
+    without = Directories({"hq": hq_with(tmp_path), "sub": sub}).read([SUPPORT])
+    assert list(without.answered) == ["hq"]
+    assert logins(without.reads[SUPPORT]) == ["anna"]
+    found = Directories({"hq": hq_with(tmp_path, f"{SUB}-1001"), "sub": sub}).read([SUPPORT])
+    assert list(found.answered) == ["hq", "sub"]
+
+
+def test_strangers_are_asked_for_fifty_at_a_time(tmp_path: Path) -> None:
+    """A hundred and twenty people of another domain cost three questions there, beside those that open it."""
+    sids = [f"{SUB}-{1000 + number}" for number in range(120)]
+    sub = domain(tmp_path, "sub", SUB, *(user(f"u{number}", one) for number, one in enumerate(sids)))
+    few = Directories({"hq": hq_with(tmp_path, *sids), "sub": sub}).read([SUPPORT])
+    alone = Directories({"hq": hq_with(tmp_path, *sids)}).read([SUPPORT])
+    assert len(few.reads[SUPPORT].members) == 121
+    assert few.reads[SUPPORT].complete
+    assert few.operations - alone.operations == 2 + 3
+
+
+def test_a_connection_lost_in_the_second_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strangers whose directory goes away before it is asked for them stay unresolved; its own sources stand."""
+    from syncd.directory.expand import expand  # noqa: PLC0415 - the one that is replaced
+
+    def lost(*arguments: object, anyone: bool = False, **more: object) -> object:
+        if anyone:
+            raise Lost("ldap://sub: the connection was lost")
+        return expand(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("syncd.directory.directory.expand", lost)
+    sub = domain(tmp_path, "sub", SUB, user("bert", f"{SUB}-1001"))
+    own = Source(kind="filter", value="(sAMAccountName=bert)", directory="sub")
+    found = Directories({"hq": hq_with(tmp_path, f"{SUB}-1001"), "sub": sub}).read([SUPPORT, own])
+    assert found.reads[own].complete
+    assert found.reads[SUPPORT].causes == {"foreign"}
+
+
+@pytest.mark.slapd
+@pytest.mark.parametrize("starttls", [False, True])
+def test_at_most_five_questions_beside_groups_and_members(slapd: Slapd, starttls: bool) -> None:
+    """StartTLS, bind, root DSE and counter: what one search finds is one question more."""
+    database = slapd.database(person("anna"))
+    wanted = Source(kind="filter", value="(uid=anna)")
+    found = Directories({"": options(database, starttls=starttls, ca=slapd.ca)}).read([wanted])
+    assert whole(found)
+    assert found.operations - 1 == 3 + starttls
+
+
+@pytest.mark.slapd
+def test_a_doubted_directory_answers_for_nobody(slapd: Slapd, second: Slapd) -> None:
+    """What a directory says of another's members is incomplete too when its own group is not seen."""
+    sub = second.database(person("bert"))
+    hq = slapd.database(person("anna") + group("support", ["anna", f"uid=bert,{sub.people}"]))
+    wanted = at(hq, "support", "hq")
+    found = both(hq, sub, must_see=f"cn=gone,{sub.groups}").read([wanted]).reads[wanted]
+    assert logins(found) == ["anna", "bert"]
+    assert not found.complete
+    assert found.causes == {"must_see"}
