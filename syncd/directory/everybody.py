@@ -93,44 +93,44 @@ class Everybody:
         keep_others: bool,
     ) -> tuple[int, int]:
         """Remember the people of a page; give how many were wanted, and how many others were kept."""
-        found, skip, plain, normalise = self._found, self.skip, self._reading.plain, names.normalise
-        windows = self._reading.server.kind == "ad"
+        found, skip, normalise, person_of = self._found, self.skip, names.normalise, self._person_of
         hits = kept = 0
         for name, attributes in page:
             if (dn := missing.get(name, "")) == name:
                 key = dn  # one text instead of two, for every member of a big group
             else:
                 dn, key = name, normalise(name)
-                if key == dn:
-                    key = dn
-            wanted = key in missing
-            new = key not in found
+            wanted, new = key in missing, key not in found
             if key in skip or not (wanted_uids or (new and (wanted or keep_others))):
                 continue
-            if "member" in attributes or "uniquemember" in attributes or "memberuid" in attributes:
-                continue  # a group with a login attribute; it is asked for by name
-            if "memberurl" in attributes or any(
-                uri[:8].lower() == b"ldap:///" for uri in attributes.get("labeleduri", ())
-            ):
+            person = person_of(dn, key, attributes)
+            if person is None:
                 continue
-            values = attributes.get(plain)
-            if values is not None and len(values) == 1:
-                person = Person(stable_id(attributes, key), dn, key, ((str(values[0], "utf-8", "backslashreplace"),),))
-            else:
-                classes = [str(value, "ascii", "replace").lower() for value in attributes.get("objectclass", ())]
-                if windows and (not classes or not GROUP_CLASSES.isdisjoint(classes)):
-                    continue
-                person = self._reading.person(Entry(dn, attributes), key, classes)
             if new and (wanted or keep_others):
                 hits += wanted
                 kept += not wanted
                 found[key] = person
-            if wanted_uids:
-                for value in attributes.get("uid", ()):
-                    if (uid := names.folded(str(value, "utf-8", "surrogateescape"))) in wanted_uids:
-                        hits += not wanted
-                        uids[uid].append(person)
+            for uid in _uids(attributes) & wanted_uids if wanted_uids else ():
+                hits += not wanted
+                uids[uid].append(person)
         return hits, kept
+
+    def _person_of(self, dn: str, key: str, attributes: dict[str, list[bytes]]) -> Person | None:
+        """Give the person that an entry is; None where it is, or may be, a group that has to be asked for by name."""
+        if "member" in attributes or "uniquemember" in attributes or "memberuid" in attributes:
+            return None
+        values = attributes.get(self._reading.plain)
+        if values is not None and len(values) == 1 and "memberurl" not in attributes and "labeleduri" not in attributes:
+            login = str(values[0], "utf-8", "backslashreplace")
+            return Person(stable_id(attributes, key), dn, key, ((login,),))
+        if "memberurl" in attributes or any(
+            uri.lower().startswith(b"ldap:") for uri in attributes.get("labeleduri", ())
+        ):
+            return None
+        classes = [str(value, "ascii", "replace").lower() for value in attributes.get("objectclass", ())]
+        if self._reading.server.kind == "ad" and (not classes or not GROUP_CLASSES.isdisjoint(classes)):
+            return None
+        return self._reading.person(Entry(dn, attributes), key, classes)
 
     def uids(self, missing: Mapping[str, str]) -> Iterator[tuple[str, list[Person]]]:
         """Give the wanted `memberuid=VALUE` with the people that the last read found for them."""
@@ -141,3 +141,7 @@ class Everybody:
     def _present(self, with_uid: bool) -> list[str]:
         names_of = dict.fromkeys((*self._reading.present, "uid")) if with_uid else dict.fromkeys(self._reading.present)
         return list(names_of) or ["objectClass"]
+
+
+def _uids(attributes: Mapping[str, list[bytes]]) -> set[str]:
+    return {names.folded(str(value, "utf-8", "surrogateescape")) for value in attributes.get("uid", ())}

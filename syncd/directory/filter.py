@@ -23,6 +23,7 @@ Predicate = Callable[[Attributes], bool]
 
 _NAME_VALUED = frozenset(
     ("member", "uniquemember", "memberof", "owner", "manager", "seealso", "secretary", "roleoccupant", "entrydn",
+     "distinguishedname",
      "creatorsname", "modifiersname", "aliasedobjectname")
 )  # fmt: skip
 _EXACT = frozenset(("memberuid", "homedirectory", "loginshell", "gecos"))  # caseExact in RFC 2307

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ from syncd.core import dn as names
 from syncd.directory.filter import InvalidFilter, compile_filter
 from syncd.directory.search import BAD_FILTER, NO_SUCH_OBJECT, Lost, Query, refusal
 from syncd.directory.strategy import Entry
+
+_NAME_OF = re.compile(r"\((?:distinguishedName|entryDN)=", re.IGNORECASE).search
+"""Finds the attributes that every server has of every entry, and hardly an export."""
 
 
 class InvalidLdif(ValueError):  # noqa: N818 - reads as a state, as InvalidDN does
@@ -149,10 +153,11 @@ class LdifSearcher:
             raise refusal(self.server, query, 34, str(error)) from None
         wanted = {name.lower() for name in query.attributes}
         found = [self._entries[key] for key in self._candidates(query, base)]
+        by_name = _NAME_OF(query.filter) is not None
         yield [
             Entry(dn, {name: attributes[name] for name in attributes if _is(name, wanted)})
             for dn, attributes in found
-            if matches(attributes)
+            if matches(_with_name(dn, attributes) if by_name else attributes)
         ]
 
     def counter(self, base: str) -> None:  # noqa: ARG002 - as the protocol says
@@ -177,6 +182,10 @@ class LdifSearcher:
         if not below:
             raise refusal(self.server, query, NO_SUCH_OBJECT)
         return below
+
+
+def _with_name(dn: str, attributes: dict[str, list[bytes]]) -> dict[str, list[bytes]]:
+    return {**attributes, "distinguishedname": [dn.encode()], "entrydn": [dn.encode()]}
 
 
 def _is(name: str, wanted: set[str]) -> bool:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from syncd.core import dn as names
 from syncd.directory.entries import ABSENT, Found, Person, Reading, Trouble
@@ -32,6 +32,7 @@ from syncd.directory.search import (
     REFERRAL,
     Query,
     Refused,
+    Scope,
     Searcher,
     any_of,
     escape,
@@ -44,6 +45,15 @@ _PROBES = 100  # entries asked for one by one to learn why they were not found
 _STRANGE = 10  # parents outside of what the server is known to hold whose children are asked for
 
 T = TypeVar("T")
+
+
+class _Family(NamedTuple):
+    """Wanted entries with one parent."""
+
+    parent: str
+    """As the first of them writes it."""
+    wanted: list[tuple[str, str]]
+    """Key and filter of each."""
 
 
 class Lookup:
@@ -158,42 +168,46 @@ class Lookup:
 
     def _read_families(self, missing: Mapping[str, str]) -> None:
         """Ask for entries by their RDN, fifty in a filter: under their parent, or together what is left of several."""
-        families: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)  # parent → key → (written DN, filter)
-        parents: dict[str, str] = {}
+        families: dict[str, _Family] = {}
         for key, written in missing.items():
             if (question := _assertion(written)) is not None:
-                assertion, parent = question
-                parent_key = names.normalise(parent)
-                parents.setdefault(parent_key, parent)
-                families[parent_key][key] = (written, assertion)
+                text, parent = question
+                family = families.setdefault(names.normalise(parent), _Family(parent, []))
+                family.wanted.append((key, text))
         troubles: dict[str, Trouble] = {}
-        left: dict[str, dict[str, list[tuple[str, str]]]] = defaultdict(dict)  # root → parent → keys with filters
-        strange = 0
-        for parent_key, children in families.items():
-            items = [(key, text) for key, (_, text) in children.items()]
+        left: dict[str, list[_Family]] = defaultdict(list)  # by what they can be searched for below together
+        strange: list[_Family] = []
+        for parent_key, family in families.items():
             root = self._search_root(parent_key)
             if root is None:
-                strange += 1
-                if strange > _STRANGE:
-                    troubles.update((key, self._too_strange(written)) for key, (written, _) in children.items())
-                    continue
-            full = len(items) if root is None else len(items) // _CHUNK * _CHUNK
-            for chunk in _chunks(items[:full]):
-                troubles.update(self._ask(parents[parent_key], "one", chunk))
-            if root is not None and full < len(items):
-                left[root][parent_key] = items[full:]
-        for root, rest in left.items():
-            if len(rest) > 1:
-                for chunk in _chunks([item for items in rest.values() for item in items]):
-                    troubles.update(self._ask(root, "sub", chunk))
-            for parent_key, items in rest.items() if len(rest) == 1 else ():
-                if len(items) > 1:  # one alone is asked for by name
-                    troubles.update(self._ask(parents[parent_key], "one", items))
+                strange.append(family)
+                continue
+            full = len(family.wanted) // _CHUNK * _CHUNK
+            troubles |= self._ask(family.parent, "one", family.wanted[:full])
+            if full < len(family.wanted):
+                left[root].append(_Family(family.parent, family.wanted[full:]))
+        for root, several in left.items():
+            if len(several) > 1:
+                troubles |= self._ask(root, "sub", [one for family in several for one in family.wanted])
+            elif len(several[0].wanted) > 1:  # one alone is asked for by name
+                troubles |= self._ask(several[0].parent, "one", several[0].wanted)
+        troubles |= self._ask_strange(strange, missing)
+        self._probe({key: written for key, written in missing.items() if key not in self.found}, troubles)
+
+    def _ask_strange(self, families: Sequence[_Family], missing: Mapping[str, str]) -> dict[str, Trouble]:
+        """Ask for entries that the server is not known to hold; without an answer they are not absent."""
+        troubles: dict[str, Trouble] = {}
+        for family in families[:_STRANGE]:
+            troubles |= self._ask(family.parent, "one", family.wanted)
+        for family in families[_STRANGE:]:
+            for key, _ in family.wanted:
+                text = f"{self.server}: {missing[key]}: one of too many entries outside {self.base}"
+                troubles[key] = Trouble(text, "outside", "outside")
         if self._contexts:
             for key, written in missing.items():
                 if key not in self.found and self._search_root(key) is None:
                     self.found[key] = troubles.get(key) or self._outside(written)
-        self._probe({key: written for key, written in missing.items() if key not in self.found}, troubles)
+        return troubles
 
     def _search_root(self, key: str) -> str | None:
         """Give what to search for a name below: the base, or the naming context that holds it."""
@@ -204,15 +218,13 @@ class Lookup:
         text = f"{self.server}: {written}: lies outside of what the server holds ({held})"
         return Trouble(f"{text}; configure the server that holds it as another directory", "outside", "outside")
 
-    def _too_strange(self, written: str) -> Trouble:
-        text = f"{self.server}: {written}: one of too many entries outside {self.base}"
-        return Trouble(text, "outside", "outside")
-
-    def _ask(self, base: str, scope: str, chunk: Sequence[tuple[str, str]]) -> dict[str, Trouble]:
-        """Ask for some entries by filters; give why not all may have come, for each."""
-        texts = any_of([text for _, text in chunk])
-        query = Query(base, "one" if scope == "one" else "sub", texts, self.reading.attributes)
-        return self._asked(query, [key for key, _ in chunk])
+    def _ask(self, base: str, scope: Scope, wanted: Sequence[tuple[str, str]]) -> dict[str, Trouble]:
+        """Ask for entries by key and filter, fifty at a time; give why some may not have come."""
+        troubles: dict[str, Trouble] = {}
+        for chunk in _chunks(wanted):
+            query = Query(base, scope, any_of([text for _, text in chunk]), self.reading.attributes)
+            troubles |= self._asked(query, [key for key, _ in chunk])
+        return troubles
 
     def _asked(self, query: Query, keys: Sequence[str]) -> dict[str, Trouble]:
         try:

@@ -8,7 +8,7 @@ who has another primary group than usual is asked for instead, which is one ques
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from syncd.directory.entries import Found, named
 from syncd.directory.groups import Group
@@ -28,8 +28,22 @@ def add_primary_members(walks: Sequence[Walk], lookup: Lookup) -> None:
     """
     if lookup.reading.server.kind != "ad":
         return
-    groups = {key: group for walk in walks for key, (group, _) in walk.entered.items() if group.principal}
-    numbers = {key: number for key, group in groups.items() if (number := _number(group, lookup)) is not None}
+    entered = [(walk, group, path) for walk in walks for group, path in walk.entered.values() if group.principal]
+    numbers = {group.key: number for _, group, _ in entered if (number := _number(group, lookup)) is not None}
+    people, troubles = _found(numbers, lookup)
+    for walk, group, path in entered:
+        where = f"group {group.dn}: those who have it as their primary group"
+        if group.sid is None:
+            walk.fail(f"{lookup.server}: {where}: not known, since its objectSid may not be read", "unreadable")
+        number = numbers.get(group.key, -1)
+        if (trouble := troubles.get(number)) is not None:
+            walk.fail(f"{where}: {trouble}", trouble.cause)
+        for found in people.get(number, ()):
+            walk.meet(found, path, *named(found), where)
+
+
+def _found(numbers: Mapping[str, int], lookup: Lookup) -> tuple[Mapping[int, Sequence[Found]], Mapping[int, Refused]]:
+    """Give the people by the number of their primary group, and why not all came."""
     roots: dict[str, set[int]] = defaultdict(set)
     for key, number in numbers.items():
         roots[lookup.root(key) or lookup.base].add(number)
@@ -42,19 +56,7 @@ def add_primary_members(walks: Sequence[Walk], lookup: Lookup) -> None:
             except Refused as error:
                 if error.code != REFERRAL:  # other domains have primary groups of their own
                     troubles.update(dict.fromkeys(asked, error))
-    for walk in walks:
-        for key, (group, path) in walk.entered.items():
-            if group.principal and group.sid is None:
-                text = "its objectSid may not be read, so those who have it as their primary group are not known"
-                walk.fail(f"{lookup.server}: group {group.dn}: {text}", "unreadable")
-            number = numbers.get(key)
-            if number is None:
-                continue
-            if (trouble := troubles.get(number)) is not None:
-                walk.fail(f"group {group.dn}: those who have it as their primary group: {trouble}", trouble.cause)
-            for found in people.get(number, ()):
-                where = f"group {group.dn}: a member who has it as primary group"
-                walk.meet(found, path, *named(found), where)
+    return people, troubles
 
 
 def _number(group: Group, lookup: Lookup) -> int | None:
