@@ -79,9 +79,11 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         return
     try:
         yield from _planned(settings, ledger, read, quiet=not all(finding.ok for finding in stored))
+        yield Finding(ok=True, what="ledger", detail=settings.ledger.url)
+    except LedgerError as error:
+        yield Finding(ok=False, what="ledger", detail=error.message, hint=error.hint or "")
     finally:
         ledger.close()
-    yield Finding(ok=True, what="ledger", detail=settings.ledger.url)
 
 
 def _uses(settings: Settings, mailboxes: Sequence[Mailbox]) -> set[Use]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from syncd.cli.options import Config, opened, out, print_json, say
+from syncd.cli.options import Config, opened, out, print_json, say, spinner
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,7 +50,8 @@ def discover(
     Nothing is written. Exit code 1 when a search could not be read to its end, so that some may be missing.
     """
     with opened(config) as instance:
-        census = instance.reconciler.census()
+        with spinner("reading the directory"):
+            census = instance.reconciler.census()
         patterns = instance.reconciler.patterns
         searching = {pattern.where for pattern in patterns if pattern.search is not None}
     found = families(census.found)

@@ -52,6 +52,17 @@ def err() -> Console:
     return Console(stderr=True, soft_wrap=True)
 
 
+@contextmanager
+def spinner(text: str) -> Iterator[None]:
+    """Show on a terminal that something goes on; elsewhere nothing."""
+    console = err()
+    if console.is_terminal:
+        with console.status(text):
+            yield
+    else:
+        yield
+
+
 def say(text: str, style: str = "") -> None:
     """Write one line for people to standard error."""
     err().print(text, style=style or None, markup=False, highlight=False)

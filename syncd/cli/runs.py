@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from syncd.cli.options import As, Config, Context, Mailboxes, Output, err, in_shell, named, opened, out, print_json
+from syncd.cli.options import (
+    As,
+    Config,
+    Context,
+    Mailboxes,
+    Output,
+    err,
+    in_shell,
+    named,
+    opened,
+    out,
+    print_json,
+    spinner,
+)
 
 if TYPE_CHECKING:
     from syncd.core.changes import Report
@@ -36,7 +49,7 @@ def plan(
 
     with opened(config) as instance:
         only = named(instance, mailbox, context)
-        with _spinner("reading the directory and Open-Xchange"):
+        with spinner("reading the directory and Open-Xchange"):
             report = instance.reconciler.plan(only)
     _print(report, output, config, proof=proof)
     raise typer.Exit(verdict.exit_code(report, pending=exit_code))
@@ -75,16 +88,6 @@ def _print(report: Report, output: Output, config: Path, *, proof: bool = False)
     from syncd.cli.text import show  # noqa: PLC0415
 
     show(report, out(), config=in_shell(config), proof=proof)
-
-
-@contextmanager
-def _spinner(text: str) -> Iterator[None]:
-    console = err()
-    if console.is_terminal:
-        with console.status(text):
-            yield
-    else:
-        yield
 
 
 @contextmanager
