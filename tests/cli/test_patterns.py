@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from syncd.errors import LedgerBusy, StoreUnavailable, SyncdError
+from syncd.run import Reconciler
 from tests.e2e.world import Done, invoke
 
 GROUPS = "ou=groups,dc=mycompany,dc=com"
@@ -180,3 +182,21 @@ def test_a_search_that_fails_is_told_by_its_exit_code(playground: Playground) ->
     assert playground.syncd("plan", "--exit-code").code == 5
     done = playground.syncd("retire", SALES)
     assert (done.code, "cannot be told" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "what"), [(StoreUnavailable("the answer took too long"), "OX database"), (LedgerBusy("locked"), "ledger")]
+)
+def test_check_tells_of_a_system_that_fails_late(
+    playground: Playground, monkeypatch: pytest.MonkeyPatch, error: SyncdError, what: str
+) -> None:
+    """What works when it is looked at and fails when it is used is a failed check, not the end of it."""
+
+    def fail(_self: Reconciler) -> None:
+        raise error
+
+    monkeypatch.setattr(Reconciler, "plan", fail)
+    done = playground.syncd("check")
+    assert done.code == 1
+    assert f"FAIL  {what}: {error.message}" in done.out
+    assert done.out.splitlines()[-1].startswith("1 of ")
