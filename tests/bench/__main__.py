@@ -15,36 +15,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import raw
+from tests.bench import raw, reading
+from tests.bench.line import Line
 from tests.bench.world import EVERYBODY, Measured, Size, World
 
 SYNCD = str(Path(sys.executable).parent / "syncd")
 MEMORY = 250
 """MiB that a run may need."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """A line of the table."""
-
-    name: str
-    ours: float
-    raw: float | None
-    target: float
-    """A ratio where there is something to compare with, else seconds."""
-    notes: Sequence[str] = field(default_factory=tuple)
-
-    @property
-    def value(self) -> float:
-        """What the target is for."""
-        return self.ours if self.raw is None else self.ours / self.raw
 
 
 def unchanged(world: World, rounds: int, name: str, groups: str, mappings: list[dict[str, object]]) -> Line:
@@ -194,9 +177,14 @@ def main() -> None:
         "teams": teams,
         "writes": writes,
     }
-    parser.add_argument("only", nargs="*", choices=[*scenarios, "processes", []], help="what to measure; default: all")
+    alone: dict[str, Callable[[int], list[Line]]] = {
+        "processes": processes,
+        "nested": reading.nested,
+        "ranges": reading.ranges,
+    }
+    parser.add_argument("only", nargs="*", choices=[*scenarios, *alone, []], help="what to measure; default: all")
     options = parser.parse_args()
-    chosen = options.only or [*scenarios, "processes"]
+    chosen = options.only or [*scenarios, *alone]
     size = Size(users=options.users, teams=options.teams, team=options.team, writes=options.writes)
     console = Console(width=None if sys.stdout.isatty() else 120)
     lines: list[Line] = []
@@ -207,8 +195,10 @@ def main() -> None:
                 if name in scenarios:
                     lines += scenarios[name](world, options.rounds)
                     console.print(f"{name} measured after {time.perf_counter() - start:.0f} s", style="dim")
-    if "processes" in chosen:
-        lines += processes(options.rounds)
+    for name in chosen:
+        if name in alone:
+            lines += alone[name](options.rounds)
+            console.print(f"{name} measured after {time.perf_counter() - start:.0f} s", style="dim")
     console.print(table(lines))
     for line in lines:
         for note in line.notes:

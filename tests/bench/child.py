@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,21 +19,21 @@ import sqlalchemy as sa
 from syncd.core.model import Source
 from syncd.core.reads import DirectoryRead
 from syncd.core.verdict import summary
-from syncd.directory.directory import Directory
+from syncd.directory.directories import Directories
 from syncd.openxchange.sql import SqlStore
 from syncd.settings.loading import load
 from syncd.telemetry.logging import configure
 from syncd.wiring import Instance, directory_options, session
 
 
-class CountingDirectory(Directory):
+class CountingDirectories(Directories):
     """Remember how many operations the last read took."""
 
     operations = 0
 
-    def read(self, sources: Collection[Source], *, progress: Callable[[int], None] = lambda _: None) -> DirectoryRead:
+    def read(self, sources: Collection[Source], **more: Any) -> DirectoryRead:
         """Read as ever."""
-        read = super().read(sources, progress=progress)
+        read = super().read(sources, **more)
         self.operations = read.operations
         return read
 
@@ -45,7 +45,7 @@ class Measured:
         assert isinstance(instance.store, SqlStore)
         self._store = instance.store.database
         self._reconciler = instance.reconciler
-        self._directory = CountingDirectory(directory_options(instance.settings))
+        self._directory = CountingDirectories(directory_options(instance.settings))
         self._reconciler.directory = self._directory
         self._ledger_statements = 0
         sa.event.listen(instance.ledger._database._engine, "before_cursor_execute", self._count)

@@ -135,9 +135,12 @@ class Samba:
         tls = ldap3.Tls(ca_certs_file=self.ca)
         server = ldap3.Server(self.address, use_ssl=True, tls=tls, get_info=ldap3.SCHEMA)
         name = f"{ADMINISTRATOR}@{self.realm}"
-        with ldap3.Connection(server, name, ADMINISTRATORS_PASSWORD, auto_bind=True) as connection:
+        connection = ldap3.Connection(server, name, ADMINISTRATORS_PASSWORD, auto_bind=True)
+        try:
             connection.search(dn.replace("BASE", self.base), "(objectClass=*)", ldap3.BASE, attributes=[attribute])
             return [str(value) for value in connection.entries[0][attribute].values]
+        finally:
+            connection.unbind()
 
     def options(self, *urls: str, who: str = domain.READER, **more: object) -> Options:
         """Give options: LDAPS unless URLs are given, bound as an account that reads."""
