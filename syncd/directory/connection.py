@@ -70,12 +70,6 @@ class Options:
     host: str | None = None
     """Of GSSAPI: the name in the server's principal; None = that of the URL."""
 
-    @property
-    def login_attributes(self) -> tuple[str, ...]:
-        """Attributes of the rules."""
-        names = (name for rule in self.rules for template in rule.templates for name in sorted(template.attributes))
-        return tuple(dict.fromkeys(names)) or ("uid",)
-
 
 class Address(NamedTuple):
     """A URL of the directory, taken apart."""

@@ -96,7 +96,11 @@ def sid_text(octets: bytes) -> str:
 
 
 def _counter(searcher: Searcher, server: Server, root: Mapping[str, list[bytes]], base: str) -> str | None:
-    """Give how far the server has come, in the form of contextCSN; None where it does not say."""
+    """Give how far the server has come, in the form of contextCSN; None where it does not say.
+
+    OpenLDAP keeps contextCSN (RFC 4533, draft-chu-ldap-csn) on the suffix entry when syncprov is loaded; 389 Directory
+    Server keeps `lastusn` with the USN plug-in, `nsds50ruv` with replication.
+    """
     if server.kind == "ad":
         service = "".join(char if char.isalnum() else "-" for char in next(_texts(root, "dsservicename"), "").lower())
         return _joined(_stamp(number, service) for number in _texts(root, "highestcommittedusn"))

@@ -160,10 +160,6 @@ class LdifSearcher:
             if matches(_with_name(dn, attributes) if by_name else attributes)
         ]
 
-    def counter(self, base: str) -> None:  # noqa: ARG002 - as the protocol says
-        """Give None: a file has no change counter."""
-        return
-
     def close(self) -> None:
         """Do nothing: nothing is open."""
 

@@ -112,10 +112,6 @@ class Searcher(Protocol):
         """
         ...
 
-    def counter(self, base: str) -> str | None:
-        """Give the change counter of the database that holds `base`; None where there is none."""
-        ...
-
     def close(self) -> None:
         """Give up what is open."""
         ...
@@ -191,24 +187,6 @@ class LiveSearcher:
             if references:
                 raise refusal(self.server, query, REFERRAL, " ".join(references))
             return
-
-    def counter(self, base: str) -> str | None:
-        """Give the contextCSN values of the naming context that holds `base`, sorted, joined by blanks.
-
-        OpenLDAP keeps contextCSN (RFC 4533, draft-sermersheim-ldap-csn) on the suffix entry when syncprov is loaded.
-        """
-        try:
-            root = first(self.search(Query("", "base", "(objectClass=*)", ("namingContexts",))))
-            contexts = [value.decode() for value in (root.attributes if root else {}).get("namingcontexts", [])]
-            held = [name for name in contexts if not name or f",{base.lower()}".endswith(f",{name.lower()}")]
-            suffix = max(held, key=len, default="")
-            if not suffix:
-                return None
-            holder = first(self.search(Query(suffix, "base", "(objectClass=*)", ("contextCSN",))))
-        except Refused:
-            return None
-        values = holder.attributes.get("contextcsn", []) if holder else []
-        return " ".join(sorted(value.decode("ascii", "replace") for value in values)) or None
 
     def close(self) -> None:
         """Say goodbye; a connection that is gone already is no error."""
