@@ -101,6 +101,9 @@ def refused(url: str, bind: Bind, result: Mapping[str, Any]) -> Refused:
         hint = plain.hint or ""
         if code == _STRONGER_AUTH_REQUIRED:
             hint = "the server demands signing: use ldaps:// or starttls: true"
+            if bind.mechanism == "GSSAPI":
+                samba = "Samba: ldap server require strong auth = allow_sasl_over_tls"
+                hint = f"{hint}; over TLS the server must take Kerberos without signing ({samba})"
         elif bind.mechanism == "EXTERNAL":
             hint = "the server must ask for a certificate and map it to an entry (OpenLDAP: olcAuthzRegexp)"
         elif bind.mechanism:

@@ -76,6 +76,8 @@ def test_gssapi_asks_for_the_ticket_of_the_named_host(monkeypatch: pytest.Monkey
     assert "syncd@CORP" in other.identity
     refusal = refused(URL, other, {"result": 49, "message": "no"})
     assert "klist" in str(refusal.hint)
+    unsigned = refused(URL, other, {"result": 8, "message": "SASL:[GSSAPI]: not allowed if TLS is used."})
+    assert "allow_sasl_over_tls" in str(unsigned.hint)
 
 
 def test_a_missing_ticket_is_said_in_words() -> None:
