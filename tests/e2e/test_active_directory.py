@@ -78,6 +78,9 @@ def test_the_members_get_their_accounts_and_the_plan_tells_how_they_were_found(s
     assert [(one["op"], one["login"]) for one in planned.document["changes"]] == [
         ("create", "alice"), ("create", "bob"), ("create", "carol"),
     ]  # fmt: skip
+    [proof] = planned.mailbox["proof"].values()
+    assert (proof["server"], proof["values"]) == (story.limits.ldaps, {"user": 3})
+    assert domain.READER in proof["identity"]
     assert story.world.sync().summary == {"create": 3}
     assert set(story.world.users()) == {3, 4, 5}
     assert story.world.sync().summary == {"unchanged": 3}
