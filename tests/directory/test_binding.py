@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from syncd.core.model import Secret
@@ -63,6 +66,8 @@ def test_gssapi_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
         prepare(URL, parse_url(URL), Options(urls=(URL,), base="dc=x", method="gssapi"))
     assert "gssapi is missing" in caught.value.message
     assert caught.value.hint == "pip install 'syncd[kerberos]'"
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert any(one.startswith("gssapi") for one in project["optional-dependencies"]["kerberos"])
 
 
 def test_gssapi_asks_for_the_ticket_of_the_named_host(monkeypatch: pytest.MonkeyPatch) -> None:
