@@ -129,11 +129,12 @@ class Gatherer:
         for pattern, mailbox in described.mailboxes:
             key = mailbox.key
             # Claims do not say which mapping they came from, so where several have the address none takes them over.
-            owned = claimed[key] - _contexts(fixed, key) if several[key] == 1 else frozenset[int]()
-            placed, problem = expansion.placed(pattern, mailbox, contexts, _named(mailbox, read), owned)
+            owned = claimed[key] - _contexts(fixed, key)
+            inherited = owned if several[key] == 1 else frozenset[int]()
+            placed, problem = expansion.placed(pattern, mailbox, contexts, _named(mailbox, read), inherited)
             if problem:
                 problems.append(problem)
-                unclear |= {key} if claimed[key] else set()
+                unclear |= {key} if owned else set()
             for one in placed:
                 if one.ref not in fixed and found.setdefault(one.ref, one) is not one:
                     other = found[one.ref].pattern

@@ -317,6 +317,8 @@ def test_a_mapping_of_a_fixed_context_keeps_it(ledger: Ledger) -> None:
     assert census.problems == ()
     choosing = gatherer(ledger, placing("members"), fixed=(fixed,), members={SUPPORT.value: []})
     assert refs(choosing.census().configured) == [(2, ADDRESS)]
+    assert choosing.census().problems == (f"f:9: {ADDRESS}: no member names a context that exists",)
+    assert choosing.census().whole
 
 
 @pytest.mark.parametrize("turn", [1, -1])
@@ -385,6 +387,13 @@ def test_a_mailbox_with_a_problem_did_not_leave(ledger: Ledger, entries: list[Fo
     made = gatherer(ledger, discovering(), found=entries)
     assert leaving(ledger, made) == []
     assert (made.census().found, made.census().whole) == ((), False)
+
+
+def test_a_mailbox_that_comes_back_with_a_problem_is_no_orphan(ledger: Ledger) -> None:
+    """Who had left and is found again, though not clearly, is not told as somebody who left."""
+    claimed(ledger, (1, "sales@x.org"))
+    assert leaving(ledger, gatherer(ledger, discovering(), found=[])) == [("sales@x.org", True)]
+    assert leaving(ledger, gatherer(ledger, discovering(), found=[entry("sales"), entry("b", "sales@x.org")])) == []
 
 
 def test_a_mailbox_whose_account_lacks_a_text_did_not_leave(ledger: Ledger) -> None:
