@@ -1,6 +1,7 @@
 """Fixtures of all tests: the real servers."""
 
 pytest_plugins = [
+    "tests.scheduling",
     "tests.servers.slapd",
     "tests.servers.samba",
     "tests.servers.ds389",

@@ -14,7 +14,7 @@ from syncd.directory.directories import Directories
 from tests.directory.trees import GROUPS, PEOPLE, cn, entry, group, logins, person
 from tests.servers.ds389 import SUFFIX, Ds389
 
-pytestmark = [pytest.mark.ds389, pytest.mark.xdist_group("ds389")]
+pytestmark = pytest.mark.ds389
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from tests.servers.domain import BLIND, GROUPS, MOVED, PEOPLE, SIZES, STRANGER, 
 from tests.servers.limits import Limits
 from tests.servers.samba import Samba
 
-pytestmark = [pytest.mark.samba, pytest.mark.xdist_group("samba")]
+pytestmark = pytest.mark.samba
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.servers.domain import MOVED, group, person, user
 from tests.servers.limits import Limits
 from tests.servers.samba import Samba
 
-pytestmark = [pytest.mark.samba, pytest.mark.slapd, pytest.mark.mariadb, pytest.mark.xdist_group("samba")]
+pytestmark = [pytest.mark.samba, pytest.mark.slapd, pytest.mark.mariadb]
 
 
 class Story:
