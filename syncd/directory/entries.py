@@ -100,7 +100,7 @@ class Reading:
         self.server = server
         default = options.rules or default_rules(server.kind)
         self._of: dict[Source, tuple[Rule, ...]] = {source: source.rules or default for source in sources}
-        self.rules = tuple(dict.fromkeys(rule for rules in (*self._of.values(), default) for rule in rules))
+        self.rules = tuple(dict.fromkeys(rule for rules in self._of.values() or (default,) for rule in rules))
         self.choosers = tuple(dict.fromkeys(one.chooser for one in sources if one.chooser is not None))
         self._checks = _checks(server.kind, options)
         self._now = now
