@@ -17,6 +17,7 @@ from tests.standins.faults import Fault, request_error
 
 _PREFIXES = {uri: prefix for prefix, uri in NAMESPACES.items()}
 _NIL = f"{INSTANCE} nil"
+_MORE_DETAIL = {"InvalidDataException": "ns4:objectname", "RemoteException": "ns5:message"}
 _IGNORED = "clusterWeight"
 """The one element that the server drops without a word wherever it does not belong."""
 
@@ -82,7 +83,7 @@ def _malformed(body: bytes, error: expat.ExpatError) -> str:
     begin = body.rindex(b"<", 0, at + 1)
     found = body[begin : body.index(b">", begin) + 1].decode()
     line = body.count(b"\n", 0, begin) + 1
-    column = begin - body.rfind(b"\n", 0, begin) + 2  # the vendor's parser stands behind "</"
+    column = begin - body.rfind(b"\n", 0, begin) + len(found) - 2  # the vendor's parser stands at the name's end
     return (
         f"Unexpected close tag {found}; expected </{opened[-1]}>.\n at [row,col {{unknown-source}}]: [{line},{column}]"
     )
@@ -172,7 +173,7 @@ def _child(tag: str, kind: str, value: Any) -> str:
 def _plain(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return escape(str(value), {"\r": "&#13;"}).replace("&gt;", ">")
+    return escape(str(value), {"\r": "&#13;"})
 
 
 def write_answer(operation: str, result: bool | list[dict[str, object]] | None) -> bytes:
@@ -203,11 +204,13 @@ def write_fault(fault: Fault) -> bytes:
         declared = " ".join(f'xmlns:ns{number}="{NAMESPACES[prefix]}"' for number, prefix in ((5, "J"), (4, "X")))
         declared += f' xmlns:ns3="{NAMESPACES["R"]}" xmlns:ns2="{NAMESPACES["T"]}" xmlns="{NAMESPACES["D"]}"'
         inner = f'<ns2:Exception xmlns:xsi="{INSTANCE}" xsi:nil="true"/>'
+        if fault.detail in _MORE_DETAIL:
+            inner += f'<{_MORE_DETAIL[fault.detail]} xmlns:xsi="{INSTANCE}" xsi:nil="true"/>'
         tag = f"ns2:{fault.detail}"
         detail = f"<detail><{tag} {declared}><{tag}>{inner}</{tag}></{tag}></detail>"
     return _envelope(
         f"<soap:Fault><faultcode>soap:{fault.code}</faultcode>"
-        f"<faultstring>{_plain(fault.message)}</faultstring>{detail}</soap:Fault>"
+        f"<faultstring>{_plain(fault.message).replace('&gt;', '>')}</faultstring>{detail}</soap:Fault>"
     )
 
 

@@ -66,11 +66,12 @@ def insert(connection: Connection, table: TableClause, rows: Sequence[Row]) -> N
 
 
 def change(connection: Connection, table: TableClause, row: Row, values: Row, shape: Shape) -> bool:
-    """Write the values of some columns of an account's row; say whether there were any."""
-    if values:
-        strict(table, values, shape)
-        connection.execute(sa.update(table).where(*_is(table, row)).values(values))
-    return bool(values)
+    """Write the values of some columns of an account's row; say whether any was another one."""
+    strict(table, values, shape)
+    others = {column: value for column, value in values.items() if row[column] != value}
+    if others:
+        connection.execute(sa.update(table).where(*_is(table, row)).values(others))
+    return bool(others)
 
 
 def delete(connection: Connection, row: Row) -> None:

@@ -44,6 +44,8 @@ class Trouble:
     """Answered instead of carrying out the call."""
     hold: threading.Event | None = None
     """The call waits, before anything is done, until this is set: a delay without a clock."""
+    delay: float = 0.0
+    """Seconds to wait before anything is done, for people who try something; tests use `hold`."""
     drop: Literal["before", "after"] | None = None
     """The connection ends without an answer, before the call is carried out or when that is done."""
     garbage: bytes | None = None
@@ -108,6 +110,8 @@ class Service:
             trouble = self._meet(Call(operation, arguments))
             if trouble.hold is not None:
                 trouble.hold.wait()
+            if trouble.delay:
+                threading.Event().wait(trouble.delay)
             if trouble.drop == "before":
                 return None
             if trouble.fault is not None:
@@ -231,6 +235,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--password", default="secret", help="of the contexts' administrators (default: secret)")
     parser.add_argument("--address", help="the address in the WSDL, to have a wrong one")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds before every answer")
+    parser.add_argument("--drop", choices=("before", "after"), help="hang up before or after carrying out every call")
     parser.add_argument("--fault", choices=FAULTS, help="answer every call by this exception")
     parser.add_argument("--tools", metavar="FOLDER", help="write the four command line tools into a folder")
     options = parser.parse_args()
@@ -239,8 +245,8 @@ def main() -> None:
     service = Service(
         Middleware(engine, Installation(password=options.password)), port=options.port, address=options.address
     )
-    if options.fault:
-        service.expect(Trouble(times=None, fault=faults.declared(options.fault, "as asked for")))
+    fault = faults.declared(options.fault, "as asked for") if options.fault else None
+    service.expect(Trouble(times=None, fault=fault, delay=options.delay, drop=options.drop))
     if options.tools:
         from tests.standins.tools import write_tools  # noqa: PLC0415 - the tools know the service, not the other way
 

@@ -67,11 +67,12 @@ def parse(url: str, protocol: str = "imap") -> tuple[Server, str]:
         `protocol` and its usual port, with the host where it is a bare name and with localhost else. A port that
         cannot be is shown as the usual one, and the table stays.
     """
-    if url and not (match := _URL.fullmatch(url)):
+    match = _URL.fullmatch(url)
+    if url and match is None:
         host = url if _HOST.fullmatch(url) else "localhost"
         server = Server(host=_unicode(host), port=_DEFAULTS[protocol], protocol=protocol, secure=False)
         return server, server.text()
-    if not url or match["scheme"] is None:
+    if match is None or match["scheme"] is None:
         return Server(host=None, port=_DEFAULTS[protocol], protocol=protocol, secure=False), url
     scheme = match["scheme"]
     secure = scheme.lower().endswith("s")
