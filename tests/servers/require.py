@@ -23,4 +23,4 @@ def missing(what: str) -> NoReturn:
     """
     if os.environ.get("CI") or os.environ.get("SYNCD_REQUIRE_SERVERS") == "1":
         pytest.fail(f"{what} is not installed, and here no test may be left out", pytrace=False)
-    pytest.skip(f"NOT TESTED: {what} is not installed (`make test` as root installs it)")
+    pytest.skip(f"NOT TESTED: {what} is not installed (`make servers-all` as root installs it)")
