@@ -284,7 +284,7 @@ def _checked(operation: str, arguments: Arguments) -> int:
     """Give the context; refuse what lacks the data that the operation is about."""
     if operation == "create" and arguments.get("accountDataOnCreate") is None:
         raise faults.invalid("Account data is missing.")
-    if operation in {"update", "delete"} and arguments.get("primaryAddress") is None:
+    if operation in {"update", "delete"} and not arguments.get("primaryAddress"):
         raise faults.invalid("Primary address is empty.")
     context = (arguments.get("context") or {}).get("id")
     if context is None:

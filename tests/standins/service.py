@@ -106,19 +106,24 @@ class Service:
     def answer(self, body: bytes) -> tuple[int, bytes] | None:
         """Answer a request by status and body; None = by hanging up."""
         try:
-            operation, arguments = envelope.read_request(body)
-            trouble = self._meet(Call(operation, arguments))
-            if trouble.hold is not None:
-                trouble.hold.wait()
-            if trouble.delay:
-                threading.Event().wait(trouble.delay)
-            if trouble.drop == "before":
-                return None
-            if trouble.fault is not None:
-                raise trouble.fault
-            result = self.middleware.call(operation, arguments)
+            return self._answer(body)
         except faults.Fault as fault:
             return 500, envelope.write_fault(fault)
+        except Exception as error:  # noqa: BLE001 - our own mistakes must reach who asked
+            return 500, envelope.write_fault(faults.Fault(f"The stand-in failed: {error!r}"))
+
+    def _answer(self, body: bytes) -> tuple[int, bytes] | None:
+        operation, arguments = envelope.read_request(body)
+        trouble = self._meet(Call(operation, arguments))
+        if trouble.hold is not None:
+            trouble.hold.wait()
+        if trouble.delay:
+            threading.Event().wait(trouble.delay)
+        if trouble.drop == "before":
+            return None
+        if trouble.fault is not None:
+            raise trouble.fault
+        result = self.middleware.call(operation, arguments)
         if trouble.drop == "after":
             return None
         return 200, trouble.garbage or envelope.write_answer(operation, result)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 import zeep
 
+from tests.servers.certificates import Authority
 from tests.servers.mariadb import MariaDb
 from tests.standins import envelope, faults
 from tests.standins.client import AUTH, DATA, ask, create, exchange
@@ -61,7 +64,7 @@ def test_wrong_address(service: Service) -> None:
 
 def test_zeep_reads_the_wsdl_and_calls(service: Service) -> None:
     """A client made of the WSDL by zeep creates, lists, updates and deletes, and meets faults."""
-    client = zeep.Client(service.url + "?wsdl")
+    client = zeep.Client(service.url + "?wsdl")  # type: ignore[no-untyped-call]
     with client.transport.session:
         call, who = client.service, {"context": {"id": 1}, "users": [{"id": 3}, {"id": 4}], "auth": AUTH}
         assert call.create(accountDataOnCreate=DATA, **who) is None
@@ -150,6 +153,32 @@ def test_garbage(service: Service) -> None:
     service.expect(Trouble(garbage=b"<html>Bad gateway</html>", delay=0.001))
     body = envelope.write_request("list", {"context": {"id": 1}, "auth": AUTH})
     assert exchange(service, "POST", body=body) == (200, b"<html>Bad gateway</html>")
+
+
+def test_own_mistakes_are_told(service: Service) -> None:
+    """A mistake of the stand-in is a fault that says so, not a lost connection."""
+    service.middleware._engine = None  # type: ignore[assignment]
+    with pytest.raises(Fault, match="The stand-in failed: AttributeError"):
+        ask(service, "list")
+
+
+def test_tls(service: Service, tmp_path: Path) -> None:
+    """With a certificate the service speaks TLS, and the address in the WSDL says so."""
+    authority = Authority(tmp_path / "tls")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("server", "127.0.0.1"))
+    trust = ssl.create_default_context(cafile=str(authority.certificate))
+    with Service(service.middleware, tls=context) as secure:
+        for client, trusted in ((trust, True), (ssl.create_default_context(), False)):
+            connection = http.client.HTTPSConnection("127.0.0.1", secure.port, timeout=30, context=client)
+            with closing(connection):
+                if trusted:
+                    connection.request("GET", PATH + "?wsdl")
+                    body = connection.getresponse().read().decode()
+                    assert f'location="https://127.0.0.1:{secure.port}{PATH}"' in body
+                else:
+                    with pytest.raises(ssl.SSLCertVerificationError):
+                        connection.connect()
 
 
 def test_race_leaves_two_accounts(service: Service) -> None:
