@@ -8,7 +8,9 @@ Keeps rule 6. For each batch (some hundred accounts of one context, one transact
     4. claims are held or ended, entries closed  (one transaction)   ledger
 
 Killed after 1: a gap in the ids, which is harmless. After 2: pending claims that own nothing; the next run writes
-the accounts. After 3: the next run finds accounts with exactly the reserved ids, so it knows that they are ours.
+the accounts. After 3: the next run finds accounts with exactly the reserved ids, so it knows that they are ours. Where
+the ids are the server's, nothing is reserved and 4 notes the real ids; killed after 3 the accounts are nobody's, and the
+next run adopts them unless the mailbox says `existing: leave`.
 Revocations come first, then repairs, then new accounts. A lost connection stops the run: what became of the last batch
 is unknown, so its entries stay open until the next run has looked.
 """
@@ -25,7 +27,7 @@ import structlog
 
 from syncd.core.accounts import wanted
 from syncd.core.changes import Change, Direction, Judgement, Op, Outcome
-from syncd.core.model import Fields, Mailbox, MailboxRef
+from syncd.core.model import UNNUMBERED, Fields, Mailbox, MailboxRef
 from syncd.core.verdict import released
 from syncd.errors import StoreError, StoreRefused
 from syncd.ledger.ledger import Ledger
@@ -52,9 +54,13 @@ class Writer:
     progress: Progress = lambda _done, _all: None
     stop: Callable[[], bool] = lambda: False
     batch: int = BATCH
+    claims: bool = True
+    """Whether new accounts become ours; those that a person makes by hand do not."""
     errors: list[str] = field(default_factory=list)
     """Errors of systems met on the way, as lines for people."""
     _lost: str | None = None
+    _lost_contexts: dict[int, str] = field(default_factory=dict)
+    """Those whose database was lost while others go on, with the reason."""
     _rows: dict[tuple[MailboxRef, Fields], str] = field(default_factory=dict)
 
     def apply(self, judgements: Sequence[Judgement]) -> tuple[Outcome, ...]:
@@ -70,7 +76,7 @@ class Writer:
         refused = self._refusals(todo)
         outcomes: list[Outcome] = []
         for context, op, changes in _batches(todo, self.batch):
-            reason = refused.get(context) or self._ended()
+            reason = refused.get(context) or self._ended() or self._lost_contexts.get(context)
             if reason is not None:
                 outcomes += [_failed(change, f"not done: {reason}") for change in changes]
                 continue
@@ -118,7 +124,10 @@ class Writer:
             else:
                 outcomes = self._delete(context, changes)
         except StoreError as error:
-            self._lost = error.message
+            if error.contexts is None:
+                self._lost = error.message
+            else:
+                self._lost_contexts |= dict.fromkeys(error.contexts, error.message)
             self.errors.append(str(error))
             known = "not done" if isinstance(error, StoreRefused) else "not known to be done"
             text = f"{known}: {error.message}; the next run looks and goes on"
@@ -132,13 +141,14 @@ class Writer:
         if not changes:
             return lost
         first = self.store.reserve(context, len(changes))
+        ids = [UNNUMBERED if first is None else first + number for number in range(len(changes))]
         creations = [
-            Creation(user=change.user, account=first + number, mailbox=mailbox, fields=_new(change))
-            for number, (change, mailbox) in enumerate(changes)
+            Creation(user=change.user, account=account, mailbox=mailbox, fields=_new(change))
+            for account, (change, mailbox) in zip(ids, changes, strict=True)
         ]
         intents = [
-            Intent(change=change, ref=mailbox.ref, account=first + number, new=self._row(mailbox, _new(change)))
-            for number, (change, mailbox) in enumerate(changes)
+            Intent(change=change, ref=mailbox.ref, account=account, new=self._row(mailbox, _new(change)))
+            for account, (change, mailbox) in zip(ids, changes, strict=True)
         ]
         return lost + self._written(changes, intents, lambda: self.store.create(context, creations))
 
@@ -210,24 +220,29 @@ class Writer:
     ) -> list[Outcome]:
         """Write ahead, write, and note what became of it."""
         batch = uuid.uuid4().hex
-        self.ledger.intend(self.run, batch, self.clock(), intents)
+        self.ledger.intend(self.run, batch, self.clock(), intents, claims=self.claims)
         written = write()
         failed = {
-            (mailbox.ref, change.user, one.account): one.error
-            for (change, mailbox), one in zip(changes, written, strict=True)
+            (intent.ref, one.user, intent.account): one.error
+            for intent, one in zip(intents, written, strict=True)
             if one.error is not None
         }
         seals = {
-            (mailbox.ref, change.user): one.seal
-            for (change, mailbox), one in zip(changes, written, strict=True)
+            (intent.ref, one.user): one.seal
+            for intent, one in zip(intents, written, strict=True)
             if one.seal is not None
         }
-        self.ledger.conclude(batch, failed, seals)
+        numbered = {
+            (intent.ref, one.user): one.account
+            for intent, one in zip(intents, written, strict=True)
+            if intent.account == UNNUMBERED and one.error is None
+        }
+        self.ledger.conclude(batch, failed, seals, numbered)
         return [
             Outcome(
                 change=change,
                 result="failed" if one.error is not None else "applied",
-                account=one.account,
+                account=None if one.account == UNNUMBERED else one.account,
                 error=one.error,
             )
             for (change, _), one in zip(changes, written, strict=True)

@@ -208,6 +208,8 @@ class Users:
     """Of the ids that were asked for: those that exist."""
     logins: Mapping[int, str] = field(default_factory=dict)
     """Login by user id, as far as known: of all asked ids, and of all that were found by another way than login."""
+    unread: str = ""
+    """Why nothing could be read of the context, so that nothing above means anything; empty = it was read."""
 
 
 class Contexts(NamedTuple):
@@ -282,9 +284,15 @@ class Observation:
     primaries: Mapping[tuple[int, int], tuple[Endpoint, Endpoint | None]] = field(default_factory=dict)
     """(context, user) → mail and transport endpoint of account 0; read where a mailbox copies from it."""
     statements: int = 0
+    unread: Mapping[int, str] = field(default_factory=dict)
+    """Context → why nothing could be read of it; its mailboxes have no accounts here, which means nothing."""
 
 
 # --------------------------------------------------------------------------- what is ours
+
+
+UNNUMBERED = -1
+"""In place of the id of an account whose id Open-Xchange gives when it writes it; equals no id (rule 6)."""
 
 
 class Claim(NamedTuple):
@@ -292,7 +300,7 @@ class Claim(NamedTuple):
 
     user: int
     account: int
-    """Account id; of a pending claim the id that was reserved for it."""
+    """Account id; of a pending claim the id that was reserved for it, UNNUMBERED where none could be."""
     held: bool
     """False = pending: owns nothing, unless an account with exactly this id is found."""
     member: str

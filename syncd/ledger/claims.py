@@ -71,6 +71,15 @@ def register(work: Work, mailboxes: Iterable[tuple[MailboxRef, str]], at: dateti
             work.run("UPDATE mailboxes SET orphaned_since = NULL, address = ? WHERE id = ?", (configured[ref], number))
 
 
+def acquaint(work: Work, ref: MailboxRef, address: str, at: datetime) -> None:
+    """Give a mailbox its row unless it has one; until a run registers it, it counts as one that left."""
+    if not work.rows("SELECT id FROM mailboxes WHERE context = ? AND address_key = ?", ref):
+        work.run(
+            "INSERT INTO mailboxes (context, address_key, address, first_seen, orphaned_since) VALUES (?, ?, ?, ?, ?)",
+            (*ref, address, stamp(at), stamp(at)),
+        )
+
+
 def changed(work: Work, mailboxes: Iterable[tuple[MailboxRef, str]], *, whole: bool = True) -> bool:
     """Tell whether `register` would write anything."""
     configured = dict(mailboxes)

@@ -10,6 +10,9 @@ being killed anywhere in between leaves pending rows, which the next run finds (
 | update | journal row                | seal noted         | claim unchanged       | claim unchanged                 |
 | delete | journal row                | claim removed      | claim unchanged       | claim removed if it was applied |
 
+A create whose id is the server's is announced with UNNUMBERED in place of the id, which concluding replaces; settled
+without one, the journal has no id.
+
 Statements go by batch, never by account (except failures): 1,000 accounts are about a dozen statements.
 """
 
@@ -21,7 +24,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from syncd.core.changes import Change, Op
-from syncd.core.model import Fields, MailboxRef, Window
+from syncd.core.model import UNNUMBERED, Fields, MailboxRef, Window
 from syncd.errors import LedgerError
 from syncd.ledger.database import Work, storable
 from syncd.ledger.times import stamp
@@ -32,8 +35,10 @@ _CLAIM = ("account", "held", "member", "dn", "login", "since", "seal")
 _APPLIED = "SELECT mailbox, user, account FROM journal WHERE batch = ? AND +op = ? AND +result = ?"
 
 
-def intend(work: Work, run: str, batch: str, at: datetime, intents: Sequence[Intent]) -> None:
-    """Announce a batch of changes; creates also get their pending claims.
+def intend(
+    work: Work, run: str, batch: str, at: datetime, intents: Sequence[Intent], *, claims: bool = True
+) -> None:
+    """Announce a batch of changes; creates also get their pending claims, unless `claims` is false.
 
     Raises:
         LedgerError: a mailbox was never registered.
@@ -60,7 +65,7 @@ def intend(work: Work, run: str, batch: str, at: datetime, intents: Sequence[Int
                 None,
             )
             for change, ref, account, _, _ in intents
-            if change.op is Op.CREATE
+            if claims and change.op is Op.CREATE
         ],
     )
     work.many(
@@ -85,9 +90,10 @@ def conclude(
     batch: str,
     failed: Mapping[tuple[MailboxRef, int, int], str],
     seals: Mapping[tuple[MailboxRef, int], bytes],
+    numbered: Mapping[tuple[MailboxRef, int], int],
 ) -> None:
     """Note what became of a batch: the accounts in `failed` were not changed, all others were."""
-    numbers = work.numbers() if failed or seals else {}
+    numbers = work.numbers() if failed or seals or numbered else {}
     unsealed = {(ref, user) for ref, user, _ in failed}
     if failed:
         work.update(
@@ -98,6 +104,8 @@ def conclude(
             where="+t.result = 'pending'",
         )
         _with_claims(work, "delete", batch, Op.CREATE, "failed", "held = 0")
+    if numbered:
+        _number(work, batch, [(numbers[ref], user, account) for (ref, user), account in numbered.items()])
     work.run("UPDATE journal SET result = 'applied' WHERE batch = ? AND +result = 'pending'", (batch,))
     _with_claims(work, "hold", batch, Op.CREATE, "applied", "held = 0")
     _with_claims(work, "delete", batch, Op.DELETE, "applied", "1 = 1")
@@ -107,6 +115,20 @@ def conclude(
         ("seal",),
         [(numbers[ref], user, seal) for (ref, user), seal in seals.items() if (ref, user) not in unsealed],
     )
+    if any(account == UNNUMBERED for _, _, account in failed):
+        work.run(f"UPDATE journal SET account = NULL WHERE batch = ? AND account = {UNNUMBERED}", (batch,))
+
+
+def _number(work: Work, batch: str, places: Sequence[tuple[int, int, int]]) -> None:
+    """Write the ids that the server gave (mailbox, user, id) into journal and pending claims of a batch."""
+    work.update(
+        "journal",
+        ("batch", "mailbox", "user"),
+        ("account",),
+        [(batch, *place) for place in places],
+        where=f"t.account = {UNNUMBERED} AND +t.result = 'pending'",
+    )
+    work.update("claims", ("mailbox", "user"), ("account",), places, where=f"t.account = {UNNUMBERED} AND t.held = 0")
 
 
 def _with_claims(work: Work, what: str, batch: str, op: Op, result: str, where: str) -> None:
@@ -165,6 +187,7 @@ def settle(work: Work, results: Mapping[int, str]) -> None:
     work.update(
         "journal", ("seq",), ("result",), [(seq, result) for seq, result in results.items()], "t.result = 'pending'"
     )
+    work.each(f"UPDATE journal SET account = NULL WHERE account = {UNNUMBERED} AND seq IN ({{}})", [*results])
     applied = [seq for seq, result in results.items() if result == "applied"]
     gone = "(SELECT mailbox, user, account FROM journal WHERE op = 'delete' AND seq IN ({}))"
     if work.sqlite:

@@ -145,31 +145,43 @@ class Ledger:
         with self._database.writing() as work:
             claims.register(work, given, at or datetime.now(UTC), whole=whole)
 
+    def acquaint(self, ref: MailboxRef, address: str, at: datetime) -> None:
+        """Make a mailbox known for which something is done by hand; one that no mapping has counts as left."""
+        with self._database.writing() as work:
+            claims.acquaint(work, ref, address, at)
+
     def begin(self, run: str, command: str, started: datetime) -> None:
         """Note that a run starts; ask while holding the run lease: earlier runs without an end were interrupted."""
         with self._database.writing() as work:
             record.begin(work, run, command, started)
 
-    def intend(self, run: str, batch: str, at: datetime, intents: Sequence[Intent]) -> None:
+    def intend(
+        self, run: str, batch: str, at: datetime, intents: Sequence[Intent], *, claims: bool = True
+    ) -> None:
         """Announce the changes of a batch before it is made; creates get pending claims with the reserved ids.
 
-        A create for a user whose held claim has lost its account replaces that claim.
+        A create for a user whose held claim has lost its account replaces that claim. With `claims` false creates get
+        none: what a person makes by hand is not ours.
 
         Raises:
             LedgerError: a mailbox was not registered.
         """
         with self._database.writing() as work:
-            journal.intend(work, run, batch, at, intents)
+            journal.intend(work, run, batch, at, intents, claims=claims)
 
     def conclude(
         self,
         batch: str,
         failed: Mapping[tuple[MailboxRef, int, int], str] | None = None,
         seals: Mapping[tuple[MailboxRef, int], bytes] | None = None,
+        numbered: Mapping[tuple[MailboxRef, int], int] | None = None,
     ) -> None:
-        """Note what became of a batch: (mailbox, user, account) → error of what failed; all the rest was applied."""
+        """Note what became of a batch: (mailbox, user, account) → error of what failed; all the rest was applied.
+
+        `numbered` has the ids of created accounts that were announced UNNUMBERED, by mailbox and user.
+        """
         with self._database.writing() as work:
-            journal.conclude(work, batch, failed or {}, seals or {})
+            journal.conclude(work, batch, failed or {}, seals or {}, numbered or {})
 
     def adopt(self, run: str, at: datetime, ref: MailboxRef, adoptions: Sequence[Adoption]) -> None:
         """Claim accounts that exist; they count as additions."""

@@ -50,7 +50,7 @@ class Intent(NamedTuple):
     change: Change
     ref: MailboxRef
     account: int
-    """Of a create, the id reserved for it."""
+    """Of a create, the id reserved for it; UNNUMBERED where the ids are the server's."""
     old: Rows | str | None = None
     """The stored rows before, as a mapping or as ready JSON (then already without passwords)."""
     new: Rows | str | None = None

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from syncd.core.model import Asked, Contexts, Endpoint, Fields, GroupRead, Mailbox, Observation, Users
 
@@ -25,7 +25,7 @@ class Creation:
 
     user: int
     account: int
-    """The id reserved for it."""
+    """The id reserved for it; UNNUMBERED where the ids are the server's."""
     mailbox: Mailbox
     fields: Fields
     """All concrete: for `source: primary` with the urls of the user's account 0."""
@@ -59,6 +59,7 @@ class Written(NamedTuple):
 
     user: int
     account: int
+    """Its id, also where the server gave it; UNNUMBERED of an account that was not written and never had one."""
     error: str | None
     """Why it was not written, for people; None = it was, or was so already."""
     seal: bytes | None
@@ -113,8 +114,10 @@ class AccountStore(Protocol):
         """
         ...
 
-    def reserve(self, context: int, count: int) -> int:
-        """Take `count` consecutive account ids for good; give the first.
+    def reserve(self, context: int, count: int) -> int | None:
+        """Take `count` consecutive account ids for good; give the first. None = the ids are the server's.
+
+        In that case accounts are created UNNUMBERED and `Written.account` tells their ids.
 
         Raises:
             StoreRefused: the context has no counter, or it is behind the ids in use.
@@ -122,7 +125,11 @@ class AccountStore(Protocol):
         ...
 
     def create(self, context: int, creations: Sequence[Creation]) -> list[Written]:
-        """Write new accounts, all in one transaction where they let it; in the given order."""
+        """Write new accounts, all in one transaction where they let it; in the given order.
+
+        An account that is there already counts as written if it has the reserved id. Where the ids are the server's
+        nobody can tell whose it is, so it fails as being there already.
+        """
         ...
 
     def update(self, context: int, updates: Sequence[Updating]) -> list[Written]:
@@ -136,3 +143,23 @@ class AccountStore(Protocol):
     def close(self) -> None:
         """Close all connections."""
         ...
+
+
+@runtime_checkable
+class ManyContexts(Protocol):
+    """What a store may offer besides: to look users of many contexts up together."""
+
+    def users_in(self, asked: Mapping[int, Asked]) -> Mapping[int, Users]:
+        """Answer one question for each context; where a context cannot be read its answer says so (`Users.unread`)."""
+        ...
+
+
+def users_in(store: AccountStore, asked: Mapping[int, Asked]) -> Mapping[int, Users]:
+    """Look users of several contexts up, together where the store can, else one context after the other.
+
+    Raises:
+        StoreError: nothing could be read; stores of many databases say so of single contexts instead.
+    """
+    if isinstance(store, ManyContexts):
+        return store.users_in(asked)
+    return {context: store.users(context, one) for context, one in asked.items()}
