@@ -46,6 +46,9 @@ class DirectoryError(SyncdError):
 class StoreError(SyncdError):
     """The Open-Xchange database could not be used."""
 
+    contexts: frozenset[int] | None = None
+    """The contexts that it concerns, where others may go on; None = all."""
+
 
 class StoreUnavailable(StoreError):  # noqa: N818 - the tree reads as states
     """The database did not answer in time or the connection was lost; nothing is known about the last statement."""

@@ -94,6 +94,8 @@ def counted(judgements: Sequence[Judgement], facts: Facts) -> dict[tuple[Mailbox
     found: dict[tuple[MailboxRef, str], int] = {}
     for judgement in judgements:
         mailbox = judgement.plan.mailbox
+        if judgement.plan.unread:
+            continue
         held = {Direction.REMOVALS, Direction.ADDITIONS} & judgement.held
         unfinished = held or judgement.plan.waiting or judgement.plan.withheld
         for source in (*mailbox.sources, *mailbox.exclude):
@@ -110,7 +112,7 @@ def advanced(judgements: Sequence[Judgement], facts: Facts) -> dict[MailboxRef, 
     """
     return {
         mailbox.ref: Cursor(*facts.answered(mailbox), facts.wait_reason(mailbox) is None)
-        for mailbox in (judgement.plan.mailbox for judgement in judgements)
+        for mailbox in (judgement.plan.mailbox for judgement in judgements if not judgement.plan.unread)
         if facts.answered(mailbox)[0] and all(facts.reads[source].complete for source in mailbox.sources)
     }
 

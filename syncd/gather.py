@@ -214,4 +214,5 @@ def _joined(one: Observation, other: Observation) -> Observation:
         accounts={**one.accounts, **other.accounts},
         primaries={**one.primaries, **other.primaries},
         statements=one.statements + other.statements,
+        unread={**one.unread, **other.unread},
     )

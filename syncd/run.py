@@ -16,19 +16,17 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 
 import structlog
 
 from syncd.apply import Progress, Writer
 from syncd.core import continuity
 from syncd.core.changes import Judgement, MailboxPlan, Outcome, Report
-from syncd.core.desire import Desired, desire
+from syncd.core.desire import desire
 from syncd.core.guard import judge
-from syncd.core.identity import user_number
-from syncd.core.model import Asked, By, Mailbox, MailboxRef, Observed, Users
+from syncd.core.model import Mailbox, MailboxRef, Observed
 from syncd.core.patterns import Pattern, told_once
-from syncd.core.plan import plan
+from syncd.core.plan import not_read, plan
 from syncd.core.verdict import result_of, summary
 from syncd.directory.directories import Directories
 from syncd.errors import LedgerError, StoreRefused, SyncdError
@@ -37,6 +35,7 @@ from syncd.gather import Gatherer
 from syncd.ledger.lease import Lease
 from syncd.ledger.ledger import Ledger
 from syncd.openxchange.base import AccountStore
+from syncd.people import members_of, with_leavers
 
 WINDOW = timedelta(hours=24)
 """What the limits count over."""
@@ -183,27 +182,10 @@ class Reconciler:
             phase=self._phase,
         )
 
-    def _users(self, context: int, mailboxes: Sequence[Mailbox], facts: Facts) -> Users:
-        """Look up every login that a member of these mailboxes has, in one question."""
-        sources = {source for mailbox in mailboxes for source in (*mailbox.sources, *mailbox.exclude)}
-        values: dict[By, set[str]] = defaultdict(set)
-        for source in sources:
-            read = facts.reads[source]
-            for member in chain(read.members.values(), read.disabled.values()):
-                for rule, names in zip(member.rules, member.names, strict=True):
-                    values[rule.by].update(names)
-        asked = Asked(
-            logins=values["login"],
-            mails=values["mail"],
-            aliases=values["alias"],
-            imap_logins=values["imap_login"],
-            ids=frozenset(number for value in values["id"] if (number := user_number(value)) is not None),
-        )
-        return self.store.users(context, asked)
-
     def _settle(self, facts: Facts) -> Facts:
         """Find out what became of the changes of runs that died; give the facts with the claims as they are then."""
-        asked = {mailbox.ref for mailbox in facts.mailboxes}
+        unread = facts.observation.unread
+        asked = {mailbox.ref for mailbox in facts.mailboxes if mailbox.context not in unread}
         open_entries = self.ledger.unsettled()
         if not open_entries:
             return facts
@@ -228,23 +210,28 @@ class Reconciler:
         by_context: dict[int, list[Mailbox]] = defaultdict(list)
         for mailbox in mailboxes:
             by_context[mailbox.context].append(mailbox)
-        existing = 0
-        for context, members in by_context.items():
-            with self._phase("users"):
-                users = self._users(context, members, facts)
-            existing += users.exists
-            with self._phase("plan"):
-                desired = [desire(mailbox, facts.reads, users, facts.counts) for mailbox in members]
-            with self._phase("users"):
-                users = self._with_leavers(users, desired, facts)
-            with self._phase("plan"):
-                for one in desired:
+        with self._phase("users"):
+            known, unread = members_of(self.store, by_context, facts)
+        for context, reason in unread.items():
+            plans |= {one.ref: not_read(one, facts.claims.get(one.ref, {}), reason) for one in by_context[context]}
+        with self._phase("plan"):
+            desired = {
+                context: [desire(mailbox, facts.reads, users, facts.counts) for mailbox in by_context[context]]
+                for context, users in known.items()
+            }
+        with self._phase("users"):
+            known, lost = with_leavers(self.store, known, desired, facts)
+        for context, reason in lost.items():
+            plans |= {one.ref: not_read(one, facts.claims.get(one.ref, {}), reason) for one in by_context[context]}
+        with self._phase("plan"):
+            for context, users in known.items():
+                for one in desired[context]:
                     ref = one.mailbox.ref
                     stored = facts.observation.accounts.get(ref, ())
                     owned = facts.claims.get(ref, {})
                     primaries, wait = facts.observation.primaries, facts.wait_reason(one.mailbox)
                     plans[ref] = plan(one, stored, owned, users, primaries, wait=wait)
-        if plans and not existing and any(facts.claims.values()):
+        if known and not any(users.exists for users in known.values()) and any(facts.claims.values()):
             raise StoreRefused(
                 "none of the configured contexts has a user in this database",
                 hint="is openxchange.database.url the right one? Nothing was changed and no claim was given up",
@@ -253,19 +240,6 @@ class Reconciler:
             plans = told_once(plans)
             windows = self.ledger.windows(self.clock() - WINDOW)
             return judge([plans[mailbox.ref] for mailbox in mailboxes], windows, approvals, self.removals_per_run)
-
-    def _with_leavers(self, users: Users, desired: Sequence[Desired], facts: Facts) -> Users:
-        """Look up the users who have a claim or an account but should not have one, to know whether they exist."""
-        asked: set[int] = set()
-        for one in desired:
-            ref = one.mailbox.ref
-            asked.update(user for user in facts.claims.get(ref, ()) if user not in one.accounts)
-            if one.mailbox.extra == "remove":
-                asked |= {account.user for account in facts.observation.accounts.get(ref, ())} - one.accounts.keys()
-        if not asked:
-            return users
-        found = self.store.users(users.context, Asked(ids=asked))
-        return replace(users, ids=found.ids, logins={**found.logins, **users.logins})
 
     # ------------------------------------------------------------------ record
 

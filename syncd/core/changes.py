@@ -116,6 +116,8 @@ class MailboxPlan:
     complete: bool
     reasons: tuple[str, ...] = ()
     """Why it is not complete."""
+    unread: bool = False
+    """Whether Open-Xchange could not be asked about its context: nothing is decided, and nothing is learned."""
     notes: tuple[str, ...] = ()
     """What is worth telling of the reads and makes nothing incomplete."""
     causes: tuple[Cause, ...] = ()

@@ -39,7 +39,7 @@ from syncd.core.accounts import drifted, repaired, wanted
 from syncd.core.address import letters
 from syncd.core.changes import Adoption, Change, MailboxPlan, Notice, Op
 from syncd.core.desire import Desired, Want, few
-from syncd.core.model import Claim, Endpoint, Fields, Observed, Users
+from syncd.core.model import Claim, Endpoint, Fields, Mailbox, Observed, Users
 
 EXCLUSION_UNKNOWN = "an excluding source was not read completely"
 INCLUSION_UNKNOWN = "not every source was read completely"
@@ -68,6 +68,19 @@ def plan(
     """
     folded = letters(desired.mailbox.address)
     return _Comparison(desired, claims, users, primaries or {}, wait, folded).run(observed)
+
+
+def not_read(mailbox: Mailbox, claims: Mapping[int, Claim], reason: str) -> MailboxPlan:
+    """Give the plan for a mailbox of whose context nothing could be read: nothing is to be done, nothing is known.
+
+    Args:
+        mailbox: what is configured.
+        claims: what we own, by user.
+        reason: why its context could not be read.
+    """
+    held = sum(claim.held for claim in claims.values())
+    reasons = (f"context {mailbox.context} could not be read: {reason}",)
+    return MailboxPlan(mailbox=mailbox, complete=False, reasons=reasons, unread=True, claimed=held)
 
 
 @dataclass(slots=True)
