@@ -19,6 +19,7 @@ from syncd.core.model import (
     MailboxRef,
     Observation,
     Observed,
+    Secret,
     Users,
 )
 from syncd.errors import StoreRefused
@@ -28,8 +29,10 @@ from syncd.openxchange.connect import Database, StoreOptions
 from syncd.openxchange.contexts import context_ids, named_contexts
 from syncd.openxchange.create import Ciphers, create_accounts, reserve_ids
 from syncd.openxchange.delete import delete_accounts
+from syncd.openxchange.edit import Edit, edit_accounts
 from syncd.openxchange.gates import NamedLock, refusals
 from syncd.openxchange.groups import read_groups
+from syncd.openxchange.listing import Listed, list_accounts
 from syncd.openxchange.obfuscation import obfuscator
 from syncd.openxchange.observe import Passwords, observe_context
 from syncd.openxchange.rows import account_rows
@@ -162,6 +165,28 @@ class SqlStore:
         return apply_batch(
             self.database, deletions, lambda connection, some: delete_accounts(connection, context, some)
         )
+
+    def listed(self, context: int, users: Collection[int] | None = None, *, passwords: bool = False) -> list[Listed]:
+        """Give whole secondary accounts; see `ListsAccounts`."""
+        with self.database.reading() as connection:
+            return list_accounts(connection, context, users, self._reveal if passwords else None)
+
+    def edit(self, context: int, edits: Sequence[Edit]) -> list[Written]:
+        """Change single attributes of accounts; see `EditsAccounts`."""
+        self._lock.assert_held()
+        shape, ciphers = self._shape(), self._ciphers
+        return apply_batch(
+            self.database, edits, lambda connection, some: edit_accounts(connection, context, some, shape, ciphers)
+        )
+
+    def _reveal(self, text: str) -> Secret | None:
+        if self._obfuscator is None:
+            raise StoreRefused(
+                "passwords are stored, but the key to read them with is not configured",
+                hint="set openxchange.obfuscation (com.openexchange.sessiond.encryptionKey)",
+            )
+        plain = self._obfuscator.decrypt(text)
+        return None if plain is None else Secret(plain)
 
     def close(self) -> None:
         """Close all connections."""
