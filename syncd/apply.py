@@ -9,8 +9,8 @@ Keeps rule 6. For each batch (some hundred accounts of one context, one transact
 
 Killed after 1: a gap in the ids, which is harmless. After 2: pending claims that own nothing; the next run writes
 the accounts. After 3: the next run finds accounts with exactly the reserved ids, so it knows that they are ours. Where
-the ids are the server's, nothing is reserved and 4 notes the real ids; killed after 3 the accounts are nobody's, and the
-next run adopts them unless the mailbox says `existing: leave`.
+the ids are the server's nothing is reserved, and 4 notes the real ids; killed after 3 the accounts are nobody's, and
+the next run adopts them unless the mailbox says `existing: leave`.
 Revocations come first, then repairs, then new accounts. A lost connection stops the run: what became of the last batch
 is unknown, so its entries stay open until the next run has looked.
 """

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
+from syncd.byhand.writing import ByHand
 from syncd.core.address import collation_key
 from syncd.core.model import Account, Endpoint, Limits, Mailbox, Share
 from syncd.core.patterns import Pattern
@@ -60,6 +61,34 @@ def session(settings: Settings, *, argv: Sequence[str] = ("syncd",)) -> Iterator
         instance = assemble(settings, ledger)
         stack.callback(instance.close)
         yield instance
+
+
+@contextmanager
+def opened_store(settings: Settings) -> Iterator[AccountStore]:
+    """Open the store alone, and close it after use.
+
+    Raises:
+        ConfigurationError: a secret cannot be read.
+    """
+    store = open_store(store_options(settings))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def by_hand(settings: Settings, *, who: str, argv: Sequence[str] = ("syncd",)) -> Iterator[ByHand]:
+    """Assemble what a person needs to write accounts; no directory is asked, and none of its secrets is read.
+
+    Raises:
+        ConfigurationError, LedgerError: as of `session`.
+    """
+    with ExitStack() as stack:
+        store = stack.enter_context(opened_store(settings))
+        ledger = open_ledger(settings, argv=argv)
+        stack.callback(ledger.close)
+        yield ByHand(store=store, ledger=ledger, mailboxes=settings.mailboxes(), who=who)
 
 
 def open_ledger(settings: Settings, *, argv: Sequence[str] = ("syncd",)) -> Ledger:

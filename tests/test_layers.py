@@ -23,13 +23,16 @@ MAY_IMPORT = {
     "core": BELOW_ALL,
     **dict.fromkeys(SIBLINGS, BELOW_ALL),
     "apply": SIBLINGS | BELOW_ALL,
+    "byhand": SIBLINGS | BELOW_ALL | {"apply"},
     "facts": {"ledger"} | BELOW_ALL,
     "gather": SIBLINGS | BELOW_ALL | {"facts"},
     "people": {"openxchange"} | BELOW_ALL | {"facts"},
     "run": SIBLINGS | BELOW_ALL | {"apply", "facts", "gather", "people"},
-    "wiring": SIBLINGS | BELOW_ALL | {"apply", "run"},
+    "wiring": SIBLINGS | BELOW_ALL | {"apply", "byhand", "run"},
     "daemon": SIBLINGS | BELOW_ALL | {"apply", "run", "wiring", "notify"},
-    "cli": SIBLINGS | BELOW_ALL | {"apply", "facts", "gather", "run", "wiring", "notify", "daemon", "__init__"},
+    "cli": SIBLINGS
+    | BELOW_ALL
+    | {"apply", "byhand", "facts", "gather", "run", "wiring", "notify", "daemon", "__init__"},
     "__main__": frozenset({"cli"}),
     "__init__": frozenset(),
 }

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from syncd import __version__
-from syncd.cli import checking, discovering, leaving, playground, runs, state
+from syncd.cli import account, checking, discovering, leaving, playground, runs, state
 from syncd.cli.options import say
 from syncd.errors import ConfigurationError, SyncdError
 
@@ -41,6 +41,7 @@ for command in (
     leaving.release,
 ):
     app.command()(command)
+app.add_typer(account.app)
 
 
 def _version(wanted: bool) -> None:
@@ -62,7 +63,7 @@ def _main(
 
 def main() -> None:
     """Run the command line; end the process with the exit code of the contract."""
-    _write_anything()
+    write_anything()
     debug = "--debug" in sys.argv
     if debug:  # wherever it stands, before or after the command
         sys.argv = [sys.argv[0], "--debug", *(word for word in sys.argv[1:] if word != "--debug")]
@@ -100,7 +101,7 @@ def _tell(error: Exception) -> None:
         say("  this is a defect of syncd; --debug shows where")
 
 
-def _write_anything() -> None:
+def write_anything() -> None:
     """Escape what an output cannot encode: a strange name in a directory shall not hide what a run did.
 
     An output that is closed (`2>&-`) swallows what is written: a run must not fail for it.

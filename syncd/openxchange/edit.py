@@ -131,36 +131,46 @@ def _edit(
     mail, transport = stored
     if mail is None:
         return failed(edit, "the account is not there any more")
-    if not mail["secondary"] or mail["id"] == 0:
-        return failed(edit, f"account {mail['id']} is the user's own")
-    if collation_key(mail["primary_addr"]) != edit.mailbox_key:
-        return failed(edit, f"account {mail['id']} is of another mailbox now: {mail['primary_addr']}")
+    if problem := _problem(edit, mail):
+        return failed(edit, problem)
     try:
-        both = _common(edit.change)
-        mine = both | _folders(edit.change) | _server(edit.change.mail, mail["url"], ciphers)
-        its = both | (_server(edit.change.transport, transport["url"], ciphers) if transport else {})
-        new = _missing_transport(context, edit, mail | both, ciphers) if transport is None else None
+        mine, its = _columns(edit.change, mail, transport, ciphers)
+        new = _missing_transport(context, edit, mail, ciphers) if transport is None else None
     except _UnfitError as unfit:
         return failed(edit, str(unfit))
-    if _RESETTING & mine.keys():
-        mine |= UNBROKEN
-        its |= UNBROKEN
-    elif _RESETTING & its.keys():
-        its |= UNBROKEN
     problem = shape.too_long(MAIL, mine) or shape.too_long(TRANSPORT, its if new is None else new)
     if problem:
         return failed(edit, problem)
     place = [(edit.account, edit.user)]
-    for table, values in ((MAIL, mine), (TRANSPORT, its if transport else {})):
+    for table, values in ((MAIL, mine), (TRANSPORT, its)):
         if values:
             connection.execute(sa.update(table).where(only(table, context, place)).values(values))
     if new is not None:
         insert_rows(connection, TRANSPORT, [new])
-        auth = property_row(context, edit.user, edit.account, TRANSPORT_AUTH)
         left = sa.and_(only(TRANSPORT_PROPERTIES, context, place), TRANSPORT_PROPERTIES.c.name == AUTH)
         connection.execute(sa.delete(TRANSPORT_PROPERTIES).where(left))
+        auth = property_row(context, edit.user, edit.account, TRANSPORT_AUTH)
         insert_rows(connection, TRANSPORT_PROPERTIES, [auth])
     return done(edit)
+
+
+def _problem(edit: Edit, mail: _Row) -> str | None:
+    if not mail["secondary"] or mail["id"] == 0:
+        return f"account {mail['id']} is the user's own"
+    if collation_key(mail["primary_addr"]) != edit.mailbox_key:
+        return f"account {mail['id']} is of another mailbox now: {mail['primary_addr']}"
+    return None
+
+
+def _columns(
+    change: AccountChange, mail: _Row, transport: _Row | None, ciphers: Ciphers
+) -> tuple[dict[str, object], dict[str, object]]:
+    """Give what is set in the mail row and, where there is one, in the transport row."""
+    mine = _common(change) | _folders(change) | _server(change.mail, mail["url"], ciphers)
+    its = _common(change) | _server(change.transport, transport["url"], ciphers) if transport else {}
+    if _RESETTING & mine.keys():
+        return mine | UNBROKEN, its | UNBROKEN if transport else {}
+    return mine, its | UNBROKEN if _RESETTING & its.keys() else its
 
 
 class _UnfitError(Exception):
@@ -208,9 +218,7 @@ def _completed(change: ServerChange, url: str) -> str:
     )
 
 
-def _missing_transport(
-    context: int, edit: Edit, mail: Mapping[str, Any], ciphers: Ciphers
-) -> dict[str, object] | None:
+def _missing_transport(context: int, edit: Edit, mail: _Row, ciphers: Ciphers) -> dict[str, object] | None:
     """Give the transport row that an account without one gets; None where nothing was asked of it."""
     change = edit.change.transport
     if not change.asks:
@@ -218,7 +226,8 @@ def _missing_transport(
     if change.host is None or change.port is None:
         raise _UnfitError("the account has no transport: give its server and port, too")
     server = urls.Server(change.protocol or "smtp", bool(change.secure), change.host, change.port)
-    columns = {name: mail[name] for name in ("name", "personal", "replyTo")}
+    columns: dict[str, object] = {name: mail[name] for name in ("name", "personal", "replyTo")}
+    columns |= _common(edit.change)
     columns |= {"url": str(server), "login": change.login or "", "starttls": int(bool(change.starttls))}
     columns["password"] = (change.password.reveal() and ciphers.text(change.password)) if change.password else None
     address, deactivated = mail["primary_addr"], mail["deactivated"]

@@ -1,4 +1,4 @@
-"""Server addresses as account rows store them (`imap[s]://host:port`): taken apart, put together, and shown to people."""
+"""Server addresses as account rows store them (`imap[s]://host:port`): taken apart, put together, shown to people."""
 
 from __future__ import annotations
 

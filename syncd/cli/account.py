@@ -1,0 +1,256 @@
+"""`account list|create|update|delete`: the vendor's four tools, without their traps; here is what they say.
+
+Results go to standard output in the tools' words, all else to standard error. The same code serves `syncd account …`
+with syncd's exit codes and the prefixed scripts (`account_scripts`) with the vendor's.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from syncd.cli.options import loaded, say
+
+if TYPE_CHECKING:
+    from syncd.byhand.asking import People
+    from syncd.byhand.writing import ByHand, Done
+    from syncd.cli.account_options import Given
+    from syncd.settings.loading import Settings
+
+CONFIG = "/etc/syncd/syncd.yaml"
+"""Where the configuration is unless --config or $SYNCD_CONFIG says otherwise."""
+ABOUT: Mapping[str, str] = {
+    "list": "List secondary accounts of users, or of a whole context.",
+    "create": "Give users and members of groups an account. What is not given is as the accounts that exist have it.",
+    "update": "Change accounts of users and members of groups. What is not given stays.",
+    "delete": "Take an account from users and members of groups.",
+}
+_SHOWN = 20
+"""Users who are named one by one."""
+app = typer.Typer(
+    name="account",
+    help="List, create, change and delete secondary accounts by hand, with the options of Open-Xchange's own tools.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+def _command(command: str) -> Callable[[typer.Context], None]:
+    def run(ctx: typer.Context) -> None:
+        raise typer.Exit(in_syncd(command, ctx.args))
+
+    run.__doc__ = ABOUT[command]
+    return run
+
+
+for name in ABOUT:
+    settings = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+    app.command(name, context_settings=settings)(_command(name))
+
+
+def in_syncd(command: str, argv: Sequence[str]) -> int:
+    """Do what a command line asks; give syncd's exit code.
+
+    Raises:
+        SyncdError: it could not be done.
+    """
+    from syncd.byhand.asking import Exit, HandError  # noqa: PLC0415 - `--help` must not wait for it
+
+    try:
+        done = perform(command, argv, f"syncd account {command}")
+    except HandError as error:
+        if error.code not in {Exit.MISSING, Exit.INVALID, Exit.VALUE, Exit.OPTION}:
+            raise
+        say(f"syncd: {error}", "red")
+        return 2
+    if done is None or not (done.refused or done.errors):
+        return 0
+    for line in failures(done):
+        say(line, "red")
+    return 5 if done.applied and not done.errors else 1
+
+
+def perform(command: str, argv: Sequence[str], title: str, seen: list[int] | None = None) -> Done | None:
+    """Do what a command line asks, and print what the tools print.
+
+    Args:
+        command: list, create, update or delete.
+        argv: the options.
+        title: what the command is called, for its help text.
+        seen: gets the context's number as soon as it is known.
+
+    Returns:
+        What became of it; None of list and help.
+
+    Raises:
+        SyncdError: it could not be done.
+    """
+    from syncd.cli.account_options import ENVIRONMENT, absent, read, usage  # noqa: PLC0415
+
+    given = read(command, argv)
+    if "help" in given:
+        sys.stdout.write(usage(command, title, ABOUT[command]))
+        return None
+    if "environment" in given:
+        sys.stdout.write("".join(f"{name}={os.environ.get(name, '')}\n" for name in ENVIRONMENT))
+        return None
+    needed = ["contextid"] if command == "list" else ["contextid", "primary-address"]
+    if missing := [name for name in needed if name not in given]:
+        raise absent(missing + _also_missing(command, given, missing))
+    if "adminpass" in given:
+        say("warning: everybody on this machine can read the password of -P; syncd does not need it", "yellow")
+    config = Path(given.get("config") or os.environ.get("SYNCD_CONFIG") or CONFIG)
+    context = given.number("contextid") or 0
+    if command == "list":
+        _seen(seen, context)
+        _list(given, context, loaded(config))
+        return None
+    return _write(command, given, context, loaded(config), seen)
+
+
+def _also_missing(command: str, given: Given, missing: Sequence[str]) -> list[str]:
+    """Name the rest as the tool does, where no account could tell it; nobody knows which."""
+    from syncd.cli.account_fields import incomplete  # noqa: PLC0415
+
+    if command != "create" or "primary-address" not in missing:
+        return []
+    return [name for name in incomplete(given) if name in {"login", "name"}]
+
+
+def _seen(seen: list[int] | None, context: int) -> None:
+    if seen is not None:
+        seen.append(context)
+
+
+def _list(given: Given, context: int, settings: Settings) -> None:
+    from syncd.byhand.asking import accounts, people  # noqa: PLC0415
+    from syncd.cli import account_lists  # noqa: PLC0415
+    from syncd.wiring import opened_store  # noqa: PLC0415
+
+    users, groups = given.ids("user"), given.ids("group")
+    asked = bool(given.keys() & {"users", "groups"})
+    with opened_store(settings) as store:
+        whom = people(store, context, users, groups)
+        shown = accounts(store, context, tuple(whom) if asked else None, passwords="show-passwords" in given)
+    sys.stdout.write(account_lists.csv(shown) if "csv" in given else account_lists.table(shown))
+
+
+def _write(command: str, given: Given, context: int, settings: Settings, seen: list[int] | None) -> Done:
+    from syncd.byhand.asking import Exit, HandError, people  # noqa: PLC0415
+
+    address = given["primary-address"]
+    with _hand(settings) as hand:
+        task = _task(command, given, context, hand)
+        _seen(seen, context)
+        if not address.strip():
+            raise HandError("Primary address is empty.", code=Exit.INVALID)
+        users, groups = given.ids("user"), given.ids("group")
+        if not users and not groups:
+            raise HandError("Missing users/groups in account data", code=Exit.INVALID)
+        whom = people(hand.store, context, users, groups)
+        done = task(whom)
+        _tell(command, done, whom, f"{address} in context {context}")
+        _warn(command, done, hand, context, address)
+    text = _said(command, done, whom, address, context)
+    if text:
+        sys.stdout.write(f"{text}\n")
+    return done
+
+
+def _task(command: str, given: Given, context: int, hand: ByHand) -> Callable[[People], Done]:
+    """Give what is to be done to users, with all options understood."""
+    from syncd.byhand.likeness import template  # noqa: PLC0415
+    from syncd.cli import account_fields  # noqa: PLC0415
+
+    address = given["primary-address"]
+    if command == "delete":
+        return lambda whom: hand.delete(context, whom, address)
+    if command == "update":
+        change = account_fields.change(given)
+        return lambda whom: hand.update(context, whom, address, change)
+    for name in account_fields.ignored(given):
+        say(f"warning: --{name} is ignored with --mail-endpoint-source {given['mail-endpoint-source']}", "yellow")
+    like = None
+    if account_fields.incomplete(given):
+        like = template(hand.store, context, address, hand.configured(context, address))
+    account = account_fields.new_account(given, like)
+    return lambda whom: hand.create(context, whom, address, account)
+
+
+@contextmanager
+def _hand(settings: Settings) -> Iterator[ByHand]:
+    import getpass  # noqa: PLC0415
+
+    from syncd.wiring import by_hand  # noqa: PLC0415
+
+    try:
+        who = os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):  # a uid without a name
+        who = f"uid {os.getuid()}"
+    with by_hand(settings, who=who, argv=tuple(sys.argv)) as hand:
+        yield hand
+
+
+# --------------------------------------------------------------------------- what is said
+
+
+def failures(done: Done) -> list[str]:
+    """Give what did not work, as lines."""
+    lines = [*done.errors]
+    for why in dict.fromkeys((done.refused or {}).values()):
+        users = [user for user, reason in (done.refused or {}).items() if reason == why]
+        lines.append(f"{_users(users)}: {why}")
+    return lines
+
+
+def _users(users: Sequence[int]) -> str:
+    named = ", ".join(str(user) for user in users[:_SHOWN])
+    more = f" and {len(users) - _SHOWN} more" if len(users) > _SHOWN else ""
+    return f"user {named}" if len(users) == 1 else f"users {named}{more}"
+
+
+def _said(command: str, done: Done, whom: People, address: str, context: int) -> str:
+    """Give the line of the tools (ox-facts 6.6); empty where something failed and nothing was done."""
+    account = f"econdary account with primary address {address}"
+    tail = f"specified users/groups in context {context}"
+    if command == "create":
+        if done.skipped and not done.applied and not done.refused:
+            return f"S{account} exists already for {tail}"
+        return f"S{account} successfully created for {tail}" if done.applied or not whom else ""
+    if done.applied:
+        return f"S{account} successfully {command}d from {tail}"
+    return "" if done.refused or done.errors else f"No such s{account} for {tail}"
+
+
+def _tell(command: str, done: Done, whom: People, where: str) -> None:
+    if command == "create" and done.skipped:
+        verb = "has" if len(done.skipped) == 1 else "have"
+        say(f"{_users(done.skipped)} {verb} the account of {where} already: skipped")
+    untouched = len(whom) - len(done.applied) - len(done.refused or {})
+    if command != "create" and done.applied and untouched > 0:
+        say(f"{untouched} of {len(whom)} users have no account of {where}")
+
+
+def _warn(command: str, done: Done, hand: ByHand, context: int, address: str) -> None:
+    """Say what the next run may do about it."""
+    if done.claimed and command == "delete":
+        say(
+            f"warning: a mapping keeps the account of {_users(done.claimed)}: "
+            "the next run makes it again unless they leave its sources",
+            "yellow",
+        )
+    elif done.claimed:
+        say(f"warning: a mapping keeps the account of {_users(done.claimed)}: the next run may set it back", "yellow")
+    mapped = hand.configured(context, address)
+    if command == "create" and done.applied and mapped is not None and mapped.extra == "remove":
+        say(
+            f"warning: the mapping of {address} has extra: remove; "
+            "the next run removes the account from users who are not in its sources",
+            "yellow",
+        )
