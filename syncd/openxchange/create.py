@@ -240,10 +240,15 @@ def _met(creation: Creation, other: tuple[int, bool]) -> Written:
     account, secondary = other
     if account == creation.account and secondary:
         return done(creation)
+    return failed(creation, in_the_way(account, secondary=secondary))
+
+
+def in_the_way(account: int, *, secondary: bool) -> str:
+    """Say that an account with the address exists, by its id and whether it is a secondary one."""
     if account == 0:
-        return failed(creation, "the user's primary account has this address")
+        return "the user's primary account has this address"
     kind = "an" if secondary else "a private"
-    return failed(creation, f"{kind} account with this address exists already (id {account})")
+    return f"{kind} account with this address exists already (id {account})"
 
 
 def _mail_row(context: int, creation: Creation) -> _Row:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from syncd.core.accounts import wanted
 from syncd.core.address import collation_key
-from syncd.core.model import Account, Endpoint, Fields, Mailbox, Observed, Secret
+from syncd.core.model import UNNUMBERED, Account, Endpoint, Fields, Mailbox, Observed, Secret
 from syncd.openxchange import playground
 from syncd.openxchange.base import Creation, Deletion, Updating, Written
 from syncd.openxchange.obfuscation import Obfuscation
@@ -114,11 +114,13 @@ class World:
             playground.add_rows(connection, "user_transport_account_properties", [auth])
 
 
-def creations(box: Mailbox, users: Sequence[int], first: int) -> list[Creation]:
-    """Give the creations of a mailbox's accounts with consecutive ids."""
+def creations(box: Mailbox, users: Sequence[int], first: int | None) -> list[Creation]:
+    """Give the creations of a mailbox's accounts with consecutive ids; None = the ids are the server's."""
     fields = wanted(box.account)
+    ids = [UNNUMBERED if first is None else first + number for number in range(len(users))]
     return [
-        Creation(user=user, account=first + number, mailbox=box, fields=fields) for number, user in enumerate(users)
+        Creation(user=user, account=account, mailbox=box, fields=fields)
+        for user, account in zip(users, ids, strict=True)
     ]
 
 

@@ -1,0 +1,73 @@
+"""Calls that a server does wholly or not at all for many users: who spoils one, and what follows a lost one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from syncd.errors import StoreRefused, StoreUnavailable
+from syncd.openxchange.soap_faults import Rejected
+
+Failures = dict[int, str]
+"""User → why his account was not written."""
+
+
+class Calls:
+    """The calls of one batch: after one that was lost nothing more is sent, and what was done before stays known."""
+
+    def __init__(self) -> None:
+        self._made = False
+        self._lost: str | None = None
+
+    def make(self, call: Callable[[Sequence[int]], Failures], users: Sequence[int]) -> Failures:
+        """Make a call for users; give whose accounts were not written and why.
+
+        Raises:
+            StoreUnavailable: nothing is known of it, and no call was made before.
+        """
+        if self._lost is not None:
+            return dict.fromkeys(users, f"not done: {self._lost}")
+        try:
+            failures = call(users)
+        except StoreRefused as error:
+            return dict.fromkeys(users, f"not done: {error}")
+        except StoreUnavailable as error:
+            if not self._made:
+                raise
+            self._lost = str(error)
+            return dict.fromkeys(users, f"not known to be done: {error}; the next run looks and goes on")
+        self._made = True
+        return failures
+
+
+def attempt(
+    call: Callable[[Sequence[int]], object],
+    users: Sequence[int],
+    look: Callable[[Rejected], Failures] = lambda _: {},
+) -> Failures:
+    """Make an all-or-nothing call for as many of the users as it can be made for; give why for the others.
+
+    | rejected because of     | then                                                                  |
+    |-------------------------|-----------------------------------------------------------------------|
+    | a user it names         | that one fails, and whom `look` finds for the same reason; the rest again|
+    | the values of the call  | all fail                                                              |
+    | nobody in particular    | each half by itself, down to single users                             |
+    """
+    failures: Failures = {}
+    parts = [list(users)]
+    while parts:
+        some = [user for user in parts.pop() if user not in failures]
+        if not some:
+            continue
+        try:
+            call(some)
+        except Rejected as rejected:
+            if rejected.scope == "call" or len(some) == 1:
+                found = look(rejected)
+                failures |= {user: found.get(user, rejected.reason) for user in some}
+            elif rejected.user in some:
+                failures |= {rejected.user: rejected.reason, **look(rejected)}
+                parts.append(some)
+            else:
+                middle = len(some) // 2
+                parts += [some[middle:], some[:middle]]
+    return failures
