@@ -12,14 +12,21 @@ from syncd.openxchange.connect import Database
 from syncd.openxchange.trouble import RowRefused
 
 
-class _Item(Protocol):
+class Item(Protocol):
+    """What names an account to be written."""
+
     @property
-    def user(self) -> int: ...
+    def user(self) -> int:
+        """Id of its user."""
+        ...
+
     @property
-    def account(self) -> int: ...
+    def account(self) -> int:
+        """Its id."""
+        ...
 
 
-_I = TypeVar("_I", bound=_Item)
+_I = TypeVar("_I", bound=Item)
 
 
 def apply_batch(
@@ -40,11 +47,11 @@ def apply_batch(
     return [written for item in items for written in apply_batch(database, [item], work)]
 
 
-def failed(item: _Item, reason: str) -> Written:
+def failed(item: Item, reason: str) -> Written:
     """Say why an account was not written."""
     return Written(item.user, item.account, reason, None)
 
 
-def done(item: _Item, seal: bytes | None = None) -> Written:
+def done(item: Item, seal: bytes | None = None) -> Written:
     """Say that an account is as it should be."""
     return Written(item.user, item.account, None, seal)

@@ -22,6 +22,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from syncd.core.address import collation_key
@@ -86,10 +87,13 @@ class Database:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite(self.url, options) if self.sqlite else _mysql(self.url, options, section)
         self.statements = 0
+        self.changed = 0
+        """Rows written so far, as the server counted them; also in transactions that were rolled back."""
         self._sleep = sleep
         self._readers = self.engine if self.sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
         self._writers = self.engine.execution_options(syncd_writes=True)
         event.listen(self.engine, "before_cursor_execute", self._count)
+        event.listen(self.engine, "after_cursor_execute", self._count_rows)
 
     @property
     def where(self) -> str:
@@ -138,6 +142,10 @@ class Database:
     def _count(self, *_: object) -> None:
         self.statements += 1
 
+    def _count_rows(self, _: Connection, cursor: DBAPICursor, statement: str, *_more: object) -> None:
+        if statement.startswith(("INSERT", "UPDATE", "DELETE")):
+            self.changed += max(0, cursor.rowcount)
+
 
 def _url(options: StoreOptions, section: str) -> URL:
     try:
@@ -158,7 +166,8 @@ def _mysql(url: URL, options: StoreOptions, section: str) -> Engine:
         url,
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
-        pool_size=2,
+        pool_size=2,  # one holds the named lock while another reads or writes
+        max_overflow=1,
         hide_parameters=True,
         connect_args={
             "charset": "utf8mb4",

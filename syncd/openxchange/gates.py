@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import ColumnClause, Connection, TableClause
 
 from syncd.errors import StoreBusy, StoreError, StoreRefused, StoreUnavailable
 from syncd.openxchange.connect import Database
-from syncd.openxchange.tables import SEQUENCE, UPDATE_TASK, Shape, read_shape
+from syncd.openxchange.tables import MONITOR, SEQUENCE, UPDATE_TASK, Shape, read_shape
 
 _LOCK_NAME_LENGTH = 64  # MySQL 8 refuses longer names
 _PATIENCE = 3
@@ -118,9 +119,16 @@ def _release(connection: Connection, name: str) -> None:
 
 
 def refusals(
-    database: Database, contexts: Collection[int], *, now: Callable[[], float] = time.time
+    database: Database,
+    contexts: Collection[int],
+    *,
+    now: Callable[[], float] = time.time,
+    replicated: Collection[int] = (),
 ) -> tuple[dict[int, str], Shape]:
-    """Give the contexts that must not be written to with the reason, and the shape of the tables."""
+    """Give the contexts that must not be written to with the reason, and the shape of the tables.
+
+    `replicated` has those of which Open-Xchange is told that something changed.
+    """
     with database.reading() as connection:
         shape = read_shape(connection)
         missing = shape.missing()
@@ -129,9 +137,12 @@ def refusals(
             return dict.fromkeys(contexts, f"{reason} (Open-Xchange 7.10.6 or later is needed)"), shape
         reason = schema_lock(connection, database, now) or ""
         counters = set(connection.scalars(sa.select(SEQUENCE.c.cid).where(SEQUENCE.c.cid.in_(sorted(contexts)))))
-    reason = reason or _not_writable(database) or ""
+    reason = reason or _not_writable(database, SEQUENCE, SEQUENCE.c.id) or ""
     if reason:
         return dict.fromkeys(contexts, reason), shape
+    told = set(contexts) & set(replicated)
+    if told and (reason := _not_writable(database, MONITOR, MONITOR.c.transaction) or ""):
+        return dict.fromkeys(told, reason), shape
     absent = sorted(set(contexts) - counters)
     return {context: f"context {context} has no row in {SEQUENCE.name}" for context in absent}, shape
 
@@ -150,9 +161,9 @@ def schema_lock(connection: Connection, database: Database, now: Callable[[], fl
     return f"{database.where} is locked by a schema update of Open-Xchange (refreshed {max(0, min(fresh)):.0f} s ago)"
 
 
-def _not_writable(database: Database) -> str | None:
+def _not_writable(database: Database, table: TableClause, column: ColumnClause[Any]) -> str | None:
     """Try a statement that changes nothing; the server refuses it where it would refuse a real one."""
-    nothing = sa.update(SEQUENCE).where(sa.literal_column("1") == 0).values(id=SEQUENCE.c.id)
+    nothing = sa.update(table).where(sa.literal_column("1") == 0).values({column.name: column})
     try:
         database.transact(lambda connection: connection.execute(nothing).rowcount)
     except StoreRefused as refused:

@@ -1,7 +1,7 @@
-"""Read the accounts of mailboxes: one statement per table and context, whatever the number of users and mailboxes.
+"""Read the accounts of mailboxes: one statement per table, whatever the number of contexts, users and mailboxes.
 
 Candidates are chosen by the database (`primary_addr IN (…)` under its collation; there is no index on that column, so
-one pass over the context serves all mailboxes), the final word has `collation_key`. Transport rows come with their
+one pass over the contexts serves all mailboxes), the final word has `collation_key`. Transport rows come with their
 `transport.auth` property and are joined here. Equal fields are shared, so 100,000 accounts of a mailbox cost little
 more than their ids.
 """
@@ -9,7 +9,7 @@ more than their ids.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
@@ -22,6 +22,7 @@ from syncd.openxchange.packing import NULL, records, unpack
 from syncd.openxchange.tables import AUTH, MAIL, TRANSPORT, TRANSPORT_PROPERTIES, among
 from syncd.openxchange.users import chunks, primary_endpoints
 
+_T = TypeVar("_T")
 _ADDRESSES = 5000
 """Addresses in one statement; 2,000 mailboxes of 50 members are one pass over the table."""
 
@@ -37,14 +38,17 @@ class _Mail(NamedTuple):
 
 
 class _Transport(NamedTuple):
-    """The part of a transport row that many rows share."""
+    """The part of a transport row that many rows share; the context is one of it."""
 
+    context: int
     fields: tuple[str, bool, str, str | None, bool]
 
 
-_NO_TRANSPORT = _Transport((None,) * 5)  # type: ignore[arg-type]
+_NO_TRANSPORT = _Transport(0, (None,) * 5)  # type: ignore[arg-type]
 _Row = tuple[int, int, _Mail, str | None]
 """Account id, user, shared part, stored password (where the mailbox manages it)."""
+_Places = dict[int, dict[int, _T]]
+"""By context, then by user and account id in one number."""
 
 
 class Passwords:
@@ -84,20 +88,20 @@ def seal_of(obfuscator: Obfuscator, pairs: Iterable[tuple[str | None, str]]) -> 
     return obfuscator.seal("\0".join(texts), "\0".join(plains))
 
 
-def observe_context(
+def observe_accounts(
     connection: Connection, mailboxes: Collection[Mailbox], passwords: Passwords
 ) -> tuple[dict[MailboxRef, list[Observed]], dict[tuple[int, int], tuple[Endpoint, Endpoint | None]]]:
-    """Read the accounts of mailboxes that are all in one context, and the primary accounts that some copy from."""
-    context = next(iter(mailboxes)).context
+    """Read the accounts of mailboxes in one snapshot, and the primary accounts that some copy from."""
     found: list[_Row] = []
     for group in chunks(sorted(mailboxes, key=lambda mailbox: mailbox.key), _ADDRESSES):
-        found += _mail_rows(connection, context, group)
-    transports, secrets = _transports(connection, context, found, mailboxes)
+        found += _mail_rows(connection, group)
+    transports, secrets = _transports(connection, found, mailboxes)
     accounts: dict[MailboxRef, list[Observed]] = {mailbox.ref: [] for mailbox in mailboxes}
     shared: dict[tuple[int, int], tuple[list[Observed], Fields, bool]] = {}
+    nothing: dict[int, _Transport] = {}
     for account, user, mail, ciphertext in found:
-        place = user << 32 | account
-        transport = transports.get(place, _NO_TRANSPORT)
+        context, place = mail.mailbox.context, user << 32 | account
+        transport = transports.get(context, nothing).get(place, _NO_TRANSPORT)
         pair = (id(mail), id(transport))  # equal rows are one object, see `_mail_rows`
         if pair not in shared:
             judged = mail.secondary and _managed(mail.mailbox)
@@ -105,13 +109,15 @@ def observe_context(
         among, fields, judged = shared[pair]
         good, seal = None, None
         if judged and account:
-            stored = (ciphertext, secrets.get(place))
+            stored = (ciphertext, secrets.get(context, {}).get(place))
             good, seal = passwords.judge((context, user, account), stored, mail.mailbox)
         _, address, secondary, name, _ = mail
         among.append(Observed(context, user, account, address, secondary, name, fields, good, seal))
-    copying = {observed.user for mailbox in mailboxes if mailbox.account.primary for observed in accounts[mailbox.ref]}
-    primaries = primary_endpoints(connection, context, copying)
-    return accounts, {(context, user): endpoints for user, endpoints in primaries.items()}
+    copying: dict[int, set[int]] = {}
+    for mailbox in mailboxes:
+        if mailbox.account.primary:
+            copying.setdefault(mailbox.context, set()).update(observed.user for observed in accounts[mailbox.ref])
+    return accounts, primary_endpoints(connection, copying)
 
 
 def address_in(connection: Connection, column: ColumnElement[Any], mailboxes: Iterable[Mailbox]) -> ColumnElement[bool]:
@@ -125,15 +131,16 @@ def _managed(mailbox: Mailbox) -> bool:
     return mailbox.account.password is not None or mailbox.account.transport_password is not None
 
 
-def _mail_rows(connection: Connection, context: int, mailboxes: Collection[Mailbox]) -> list[_Row]:
+def _mail_rows(connection: Connection, mailboxes: Collection[Mailbox]) -> list[_Row]:
     """Read the mail rows whose address is that of a mailbox."""
     managed = [mailbox for mailbox in mailboxes if mailbox.account.password is not None]
     password: ColumnElement[Any] = sa.null()
     if managed:
         password = sa.case((address_in(connection, MAIL.c.primary_addr, managed), MAIL.c.password))
-    shared = (MAIL.c.secondary, MAIL.c.starttls, MAIL.c.url, MAIL.c.login, MAIL.c.primary_addr, MAIL.c.name)
-    condition = sa.and_(MAIL.c.cid == context, address_in(connection, MAIL.c.primary_addr, mailboxes))
-    by_key = {mailbox.key: mailbox for mailbox in mailboxes}
+    shared = (MAIL.c.cid, MAIL.c.secondary, MAIL.c.starttls, MAIL.c.url, MAIL.c.login, MAIL.c.primary_addr, MAIL.c.name)
+    addresses = address_in(connection, MAIL.c.primary_addr, mailboxes)
+    condition = sa.and_(among(MAIL.c.cid, _contexts(mailboxes)), addresses)
+    by_ref = {mailbox.ref: mailbox for mailbox in mailboxes}
     known: dict[bytes, _Mail | None] = {}
     rows: list[_Row] = []
     for account, user, ciphertext, text in records(
@@ -142,15 +149,19 @@ def _mail_rows(connection: Connection, context: int, mailboxes: Collection[Mailb
         try:
             mail = known[text]
         except KeyError:
-            mail = known[text] = _mail(text, by_key)
+            mail = known[text] = _mail(text, by_ref)
         if mail is not None:
             rows.append((int(account), int(user), mail, None if ciphertext == NULL else ciphertext.decode()))
     return rows
 
 
-def _mail(text: bytes, by_key: Mapping[str, Mailbox]) -> _Mail | None:
-    secondary, starttls, url, login, address, name = unpack(text)
-    mailbox = by_key.get(collation_key(address or ""))
+def _contexts(mailboxes: Iterable[Mailbox]) -> list[int]:
+    return sorted({mailbox.context for mailbox in mailboxes})
+
+
+def _mail(text: bytes, by_ref: Mapping[MailboxRef, Mailbox]) -> _Mail | None:
+    context, secondary, starttls, url, login, address, name = unpack(text)
+    mailbox = by_ref.get(MailboxRef(int(context or 0), collation_key(address or "")))
     if mailbox is None:
         return None
     fields = (login or "", url or "", starttls == "1")
@@ -158,8 +169,8 @@ def _mail(text: bytes, by_key: Mapping[str, Mailbox]) -> _Mail | None:
 
 
 def _transports(
-    connection: Connection, context: int, found: Collection[_Row], mailboxes: Collection[Mailbox]
-) -> tuple[dict[int, _Transport], dict[int, str]]:
+    connection: Connection, found: Collection[_Row], mailboxes: Collection[Mailbox]
+) -> tuple[_Places[_Transport], _Places[str]]:
     """Read the transport rows with their property, and passwords where managed ("" where the row has none)."""
     if not found:
         return {}, {}
@@ -172,27 +183,29 @@ def _transports(
         password = sa.case((address_in(connection, table.c.send_addr, managed), stored))
     few = among(table.c.id, {row[0] for row in found}) if len(found) <= FEW else table.c.id != 0
     known: dict[bytes, _Transport] = {}
-    rows: dict[int, _Transport] = {}
-    secrets: dict[int, str] = {}
-    shared = (table.c.secondary, table.c.starttls, table.c.url, table.c.login, properties.c.value)
+    rows: _Places[_Transport] = {}
+    secrets: _Places[str] = {}
+    shared = (table.c.cid, table.c.secondary, table.c.starttls, table.c.url, table.c.login, properties.c.value)
     columns = (table.c.id, table.c.user, password, *shared)
     source = table.outerjoin(properties, sa.and_(*same, properties.c.name == AUTH))
-    for account, user, ciphertext, text in records(
-        connection, columns, 3, source, sa.and_(table.c.cid == context, few)
-    ):
+    here = sa.and_(among(table.c.cid, sorted({row[2].mailbox.context for row in found})), few)
+    for account, user, ciphertext, text in records(connection, columns, 3, source, here):
         transport = known.get(text)
         if transport is None:
             transport = known[text] = _transport(text)
         place = int(user) << 32 | int(account)
-        rows[place] = transport
+        try:
+            rows[transport.context][place] = transport
+        except KeyError:
+            rows[transport.context] = {place: transport}
         if ciphertext != NULL:
-            secrets[place] = ciphertext.decode()
+            secrets.setdefault(transport.context, {})[place] = ciphertext.decode()
     return rows, secrets
 
 
 def _transport(text: bytes) -> _Transport:
-    secondary, starttls, url, login, auth = unpack(text)
-    return _Transport((url or "", starttls == "1", login or "", auth, secondary == "1"))
+    context, secondary, starttls, url, login, auth = unpack(text)
+    return _Transport(int(context or 0), (url or "", starttls == "1", login or "", auth, secondary == "1"))
 
 
 def _fields(mail: _Mail, transport: _Transport) -> Fields:

@@ -9,6 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from syncd.core.model import (
     Asked,
@@ -16,15 +20,13 @@ from syncd.core.model import (
     Endpoint,
     GroupRead,
     Mailbox,
-    MailboxRef,
     Observation,
-    Observed,
     Secret,
     Users,
 )
 from syncd.errors import StoreRefused
 from syncd.openxchange.base import AccountStore, Creation, Deletion, Updating, Written
-from syncd.openxchange.batch import apply_batch
+from syncd.openxchange.batch import Item, apply_batch
 from syncd.openxchange.connect import Database, StoreOptions
 from syncd.openxchange.contexts import context_ids, named_contexts
 from syncd.openxchange.create import Ciphers, create_accounts, reserve_ids
@@ -34,13 +36,14 @@ from syncd.openxchange.gates import NamedLock, refusals
 from syncd.openxchange.groups import read_groups
 from syncd.openxchange.listing import Listed, list_accounts
 from syncd.openxchange.obfuscation import obfuscator
-from syncd.openxchange.observe import Passwords, observe_context
+from syncd.openxchange.observe import Passwords, observe_accounts
 from syncd.openxchange.rows import account_rows
-from syncd.openxchange.tables import Shape, read_shape
+from syncd.openxchange.tables import MONITOR, Shape, read_shape
 from syncd.openxchange.trouble import RowRefused
 from syncd.openxchange.update import update_accounts
 from syncd.openxchange.users import look_up, primary_endpoints
 
+_I = TypeVar("_I", bound=Item)
 __all__ = ["SqlStore", "StoreOptions", "open_store"]
 
 
@@ -65,6 +68,8 @@ class SqlStore:
     ) -> None:
         self.database = Database(options, sleep=sleep)
         self.configdb = Database(options.configdb, section="configdb", sleep=sleep) if options.configdb else None
+        self.replicated: frozenset[int] = frozenset()
+        """Contexts that Open-Xchange reads from a replica, which it has to be told of (ox-behaviour 9.5)."""
         self._now = now
         self._lock = NamedLock(self.database)
         self._obfuscator = obfuscator(options.obfuscation) if options.obfuscation else None
@@ -79,13 +84,20 @@ class SqlStore:
         """Say for which contexts nothing may be written now; the table shapes are read anew for it."""
         if not contexts:
             return {}
-        found, self._known_shape = refusals(self.database, contexts, now=self._now)
+        found, self._known_shape = refusals(self.database, contexts, now=self._now, replicated=self.replicated)
         return found
 
     def users(self, context: int, asked: Asked) -> Users:
         """Look users up; see `AccountStore`."""
         with self.database.reading() as connection:
-            return look_up(connection, context, asked)
+            return look_up(connection, {context: asked})[context]
+
+    def users_in(self, asked: Mapping[int, Asked]) -> Mapping[int, Users]:
+        """Look users of many contexts up together; see `ManyContexts`."""
+        if not asked:
+            return {}
+        with self.database.reading() as connection:
+            return look_up(connection, asked)
 
     def groups(self, context: int, names: Collection[str]) -> Mapping[str, GroupRead]:
         """Give the members of groups; see `AccountStore`."""
@@ -107,22 +119,16 @@ class SqlStore:
             self._ciphers.check()
         before = self.database.statements
         passwords = Passwords(self._obfuscator, seals)
-        by_context: dict[int, list[Mailbox]] = {}
-        for mailbox in mailboxes:
-            by_context.setdefault(mailbox.context, []).append(mailbox)
-        accounts: dict[MailboxRef, tuple[Observed, ...]] = {}
-        primaries: dict[tuple[int, int], tuple[Endpoint, Endpoint | None]] = {}
         with self.database.reading() as connection:
-            for context in sorted(by_context):
-                found, copied = observe_context(connection, by_context[context], passwords)
-                accounts |= {ref: tuple(observed) for ref, observed in found.items()}
-                primaries |= copied
+            found, primaries = observe_accounts(connection, mailboxes, passwords)
+        accounts = {ref: tuple(observed) for ref, observed in found.items()}
         return Observation(accounts=accounts, primaries=primaries, statements=self.database.statements - before)
 
     def endpoints(self, context: int, users: Collection[int]) -> Mapping[int, tuple[Endpoint, Endpoint | None]]:
         """Give the servers of account 0 of users; see `AccountStore`."""
         with self.database.reading() as connection:
-            return primary_endpoints(connection, context, users)
+            found = primary_endpoints(connection, {context: users})
+        return {user: endpoints for (_, user), endpoints in found.items()}
 
     def rows(
         self, context: int, accounts: Collection[tuple[int, int]]
@@ -145,26 +151,22 @@ class SqlStore:
         """Write new accounts; see `AccountStore`."""
         self._lock.assert_held()
         shape, ciphers = self._shape(), self._ciphers
-        return apply_batch(
-            self.database,
-            creations,
-            lambda connection, some: create_accounts(connection, context, some, shape, ciphers),
+        return self._applied(
+            context, creations, lambda connection, some: create_accounts(connection, context, some, shape, ciphers)
         )
 
     def update(self, context: int, updates: Sequence[Updating]) -> list[Written]:
         """Bring accounts to their new fields; see `AccountStore`."""
         self._lock.assert_held()
         shape, ciphers = self._shape(), self._ciphers
-        return apply_batch(
-            self.database, updates, lambda connection, some: update_accounts(connection, context, some, shape, ciphers)
+        return self._applied(
+            context, updates, lambda connection, some: update_accounts(connection, context, some, shape, ciphers)
         )
 
     def delete(self, context: int, deletions: Sequence[Deletion]) -> list[Written]:
         """Remove accounts; see `AccountStore`."""
         self._lock.assert_held()
-        return apply_batch(
-            self.database, deletions, lambda connection, some: delete_accounts(connection, context, some)
-        )
+        return self._applied(context, deletions, lambda connection, some: delete_accounts(connection, context, some))
 
     def listed(self, context: int, users: Collection[int] | None = None, *, passwords: bool = False) -> list[Listed]:
         """Give whole secondary accounts; see `ListsAccounts`."""
@@ -175,9 +177,24 @@ class SqlStore:
         """Change single attributes of accounts; see `EditsAccounts`."""
         self._lock.assert_held()
         shape, ciphers = self._shape(), self._ciphers
-        return apply_batch(
-            self.database, edits, lambda connection, some: edit_accounts(connection, context, some, shape, ciphers)
+        return self._applied(
+            context, edits, lambda connection, some: edit_accounts(connection, context, some, shape, ciphers)
         )
+
+    def _applied(
+        self, context: int, items: Sequence[_I], work: Callable[[Connection, Sequence[_I]], list[Written]]
+    ) -> list[Written]:
+        """Apply a batch; each transaction that changes rows tells Open-Xchange so where it reads from a replica."""
+
+        def told(connection: Connection, some: Sequence[_I]) -> list[Written]:
+            before = self.database.changed
+            written = work(connection, some)
+            if context in self.replicated and self.database.changed > before:
+                raised = {"transaction": MONITOR.c.transaction + 1}
+                connection.execute(sa.update(MONITOR).where(MONITOR.c.cid == context).values(raised))
+            return written
+
+        return apply_batch(self.database, items, told)
 
     def _reveal(self, text: str) -> Secret | None:
         if self._obfuscator is None:
@@ -187,6 +204,11 @@ class SqlStore:
             )
         plain = self._obfuscator.decrypt(text)
         return None if plain is None else Secret(plain)
+
+    @property
+    def statements(self) -> int:
+        """Count the statements sent so far."""
+        return self.database.statements
 
     def close(self) -> None:
         """Close all connections."""

@@ -49,6 +49,11 @@ GROUP = _table(quoted_name("groups", quote=True), "cid", "id", "identifier")  # 
 GROUP_MEMBER = _table("groups_member", "cid", "id", "member")
 LOGIN_CONTEXT = _table("login2context", "cid", "login_info")
 """In configdb."""
+CONTEXT = _table("context", "cid", "enabled", "reason_id")
+"""In configdb, like the next two."""
+CONTEXT_POOL = _table("context_server2db_pool", "cid", "read_db_pool_id", "write_db_pool_id", "db_schema")
+DB_POOL = _table("db_pool", "db_pool_id", "url", "login", "password")
+MONITOR = sa.table("replicationMonitor", sa.column("cid"), sa.column(quoted_name("transaction", quote=True)))
 UPDATE_TASK = _table("updateTask", "cid", "taskName", "lastModified")
 POP3 = (_table("pop3_storage_ids", "cid", "user", "id"), _table("pop3_storage_deleted", "cid", "user", "id"))
 

@@ -28,6 +28,7 @@ def problems(document: Document) -> Iterator[Problem]:
     openxchange = section(data.get("openxchange"))
     if openxchange.get("write_with") in {"soap", "clt"}:
         yield Problem(("openxchange", "write_with"), f"{openxchange['write_with']} is not available yet; write sql")
+    yield from _databases(openxchange)
     for key in ("database", "configdb"):
         yield from _ledger(section(data.get("ledger")), section(openxchange.get(key)))
     around = Around(
@@ -86,11 +87,31 @@ def _exposed_databases(settings: Configuration) -> Iterator[tuple[Path, str]]:
             yield (*path, "tls"), "no TLS: everything crosses the network in clear text"
         elif not database.tls.verify:
             yield (*path, "tls", "verify"), "any certificate is accepted; whoever sits between can read and change"
+    pools = settings.openxchange.configdb.pools if settings.openxchange.configdb else None
+    if pools is not None and "tls" in pools.model_fields_set:
+        where = ("openxchange", "configdb", "pools", "tls")
+        if pools.tls is None:
+            yield where, "no TLS: everything crosses the network in clear text"
+        elif not pools.tls.verify:
+            yield (*where, "verify"), "any certificate is accepted; whoever sits between can read and change"
 
 
 def _schedule(schedule: dict[str, Any]) -> Iterator[Problem]:
     if schedule.get("every") is not None and schedule.get("cron") is not None:
         yield Problem(("schedule",), "give either every or cron, not both")
+
+
+def _databases(openxchange: dict[str, Any]) -> Iterator[Problem]:
+    """Want one place to read from; pools matter only where configdb is it."""
+    database, configdb = (openxchange.get(key) for key in ("database", "configdb"))
+    if openxchange and database is None and configdb is None:
+        text = "give database, the only one with contexts, or configdb, which says where each context is"
+        yield Problem(("openxchange",), text)
+    if database is not None and section(configdb).get("pools") is not None:
+        yield Problem(("openxchange", "configdb", "pools"), "has no meaning beside database; leave one of them out")
+    pools = section(section(configdb).get("pools"))
+    if pools.get("login") is not None and pools.get("password") is None:
+        yield Problem(("openxchange", "configdb", "pools", "login"), "needs a password")
 
 
 def _ledger(ledger: dict[str, Any], database: dict[str, Any]) -> Iterator[Problem]:

@@ -22,6 +22,7 @@ from syncd.settings.kinds import (
     Host,
     Percent,
     Section,
+    Text,
     Timeout,
     choice,
     whole,
@@ -160,13 +161,31 @@ class Obfuscation(Section):
     """The cluster's key: com.openexchange.sessiond.encryptionKey, by reference."""
 
 
+class Pools(Section):
+    """How the databases that configdb lists are logged in to, where not as configdb says."""
+
+    login: Text | None = None
+    """The user's name in all of them; without it db_pool.login."""
+    password: SecretRef | None = None
+    """That user's password, by reference; without it db_pool.password."""
+    tls: _SwitchableTls = DatabaseTls()
+    """TLS to them; without it as to configdb."""
+
+
+class Configdb(Database):
+    """The configdb: which contexts there are, their names, and where each is stored."""
+
+    pools: Pools | None = None
+    """How to log in to the databases that it lists; without it as their pools say."""
+
+
 class OpenXchange(Section):
     """Open-Xchange: where its accounts are stored and how they are written."""
 
-    database: Database
-    """The database that holds the context: its write server."""
-    configdb: Database | None = None
-    """The configdb; needed for contexts by name, login mapping or mail domain."""
+    database: Database | None = None
+    """The only database that holds contexts: its write server. Without it configdb says where each context is."""
+    configdb: Configdb | None = None
+    """The configdb: instead of database; or beside it, for contexts by name, login mapping or mail domain."""
     write_with: Annotated[Literal["sql", "soap", "clt"], choice("sql", "soap", "clt")] = "sql"
     """The way of writing; only sql for now."""
     obfuscation: Obfuscation | None = None
