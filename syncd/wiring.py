@@ -17,8 +17,10 @@ from syncd.errors import ConfigurationError, SyncdError
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import LedgerOptions
 from syncd.openxchange.base import AccountStore
+from syncd.openxchange.configdb import ConfigdbOptions
 from syncd.openxchange.connect import StoreOptions, Tls
 from syncd.openxchange.obfuscation import Obfuscation
+from syncd.openxchange.sharded import ShardedStore
 from syncd.openxchange.sql import open_store
 from syncd.run import Reconciler
 from syncd.settings import models
@@ -70,7 +72,7 @@ def opened_store(settings: Settings) -> Iterator[AccountStore]:
     Raises:
         ConfigurationError: a secret cannot be read.
     """
-    store = open_store(store_options(settings))
+    store = _store(store_options(settings))
     try:
         yield store
     finally:
@@ -114,7 +116,7 @@ def assemble(settings: Settings, ledger: Ledger) -> Instance:
     mailboxes = settings.mailboxes()
     patterns = settings.patterns()
     directory = Directories(directory_options(settings))
-    store = open_store(store_options(settings))
+    store = _store(store_options(settings))
     return Instance(
         settings=settings,
         mailboxes=mailboxes,
@@ -180,16 +182,44 @@ def _directory(name: str, section: models.Directory) -> Options:
     )
 
 
-def store_options(settings: Settings) -> StoreOptions:
-    """Say where the Open-Xchange databases are, how they are reached and how passwords are stored there."""
+def _store(options: StoreOptions | ConfigdbOptions) -> AccountStore:
+    return ShardedStore(options) if isinstance(options, ConfigdbOptions) else open_store(options)
+
+
+def store_options(settings: Settings) -> StoreOptions | ConfigdbOptions:
+    """Say where the Open-Xchange databases are, how they are reached and how passwords are stored there.
+
+    Raises:
+        ConfigurationError: a secret cannot be read.
+    """
     section = settings.openxchange
+    if section.database is None:
+        return _configdb_options(section)
     return replace(
         _database(section.database),
         configdb=_database(section.configdb) if section.configdb else None,
-        obfuscation=Obfuscation(format=section.obfuscation.format, key=section.obfuscation.key.read())
-        if section.obfuscation
-        else None,
+        obfuscation=_obfuscation(section),
     )
+
+
+def _configdb_options(section: models.OpenXchange) -> ConfigdbOptions:
+    if section.configdb is None:
+        raise AssertionError("the checks want database or configdb")
+    configdb = _database(section.configdb)
+    pools = section.configdb.pools or models.Pools()
+    return ConfigdbOptions(
+        configdb=configdb,
+        pools=replace(configdb, password=None, tls=_tls(pools) if "tls" in pools.model_fields_set else configdb.tls),
+        login=pools.login,
+        password=pools.password.read() if pools.password else None,
+        obfuscation=_obfuscation(section),
+    )
+
+
+def _obfuscation(section: models.OpenXchange) -> Obfuscation | None:
+    if section.obfuscation is None:
+        return None
+    return Obfuscation(format=section.obfuscation.format, key=section.obfuscation.key.read())
 
 
 def _database(database: models.Database) -> StoreOptions:
@@ -197,7 +227,7 @@ def _database(database: models.Database) -> StoreOptions:
     return StoreOptions(url=database.url, password=password, tls=_tls(database))
 
 
-def _tls(database: models.Database) -> Tls | None:
+def _tls(database: models.Database | models.Pools) -> Tls | None:
     """Translate the TLS section; one that is not there leaves it to the store: verified, but in clear on loopback."""
     if "tls" not in database.model_fields_set:
         return None

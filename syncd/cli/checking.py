@@ -57,7 +57,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     from syncd.core.patterns import sources as discovered  # noqa: PLC0415
     from syncd.directory.directories import Directories  # noqa: PLC0415
     from syncd.errors import LedgerError  # noqa: PLC0415
-    from syncd.openxchange.check import findings  # noqa: PLC0415
+    from syncd.openxchange.check_configdb import findings  # noqa: PLC0415
     from syncd.wiring import directory_options, open_ledger, store_options  # noqa: PLC0415
 
     patterns = settings.patterns()

@@ -25,6 +25,7 @@ from syncd.openxchange.tables import (
     LOGIN_CONTEXT,
     MAIL,
     MAIL_PROPERTIES,
+    MONITOR,
     REQUIRED,
     SEQUENCE,
     TRANSPORT,
@@ -53,6 +54,7 @@ def findings(
     *,
     uses: Collection[Use] = (),
     now: Callable[[], float] = time.time,
+    replicated: bool = False,
 ) -> Iterator[Finding]:
     """Check the database for the contexts; one finding for each thing looked at, good or bad.
 
@@ -61,6 +63,7 @@ def findings(
         contexts: the contexts that the configuration names.
         uses: what of the tables that not everybody needs the configuration uses; others may be hidden.
         now: gives the time in seconds since the epoch.
+        replicated: whether Open-Xchange reads some of the contexts from a replica, and has to be told of changes.
     """
     try:
         database = Database(options)
@@ -68,7 +71,7 @@ def findings(
         yield Finding(ok=False, what="OX database", detail=str(error))
         return
     try:
-        yield from _findings(database, contexts, uses, now)
+        yield from _findings(database, contexts, uses, now, replicated=replicated)
         if options.configdb is not None:
             yield from _configdb(options.configdb, database)
     finally:
@@ -76,12 +79,12 @@ def findings(
 
 
 def _findings(
-    database: Database, contexts: Collection[int], uses: Collection[Use], now: Callable[[], float]
+    database: Database, contexts: Collection[int], uses: Collection[Use], now: Callable[[], float], *, replicated: bool
 ) -> Iterator[Finding]:
     try:
         with database.reading() as connection:
-            yield Finding(ok=True, what="OX database", detail=f"{database.where} answers: {_version(connection)}")
-            yield _tls(connection, database, "OX database TLS")
+            yield Finding(ok=True, what="OX database", detail=f"{database.where} answers: {version(connection)}")
+            yield tls(connection, database, "OX database TLS")
             missing = read_shape(connection).missing()
     except StoreError as error:
         yield Finding(ok=False, what="OX database", detail=error.message, hint=error.hint or "")
@@ -96,20 +99,22 @@ def _findings(
             yield check(database, now)
         except StoreError as error:
             yield Finding(ok=False, what="OX database", detail=error.message, hint=error.hint or "")
-    yield from _rights(database)
+    yield from _rights(database, replicated=replicated)
     for use, what_for, tables in _USES:
         yield _optional(database, tables, what_for, used=use in uses)
     for context in contexts:
         yield from _context(database, context)
 
 
-def _version(connection: Connection) -> str:
+def version(connection: Connection) -> str:
+    """Name the server's version."""
     if connection.dialect.name == "sqlite":
         return f"SQLite {connection.scalar(sa.func.sqlite_version())}"
     return str(connection.scalar(sa.func.version()))
 
 
-def _tls(connection: Connection, database: Database, what: str) -> Finding:
+def tls(connection: Connection, database: Database, what: str) -> Finding:
+    """Tell whether the connection is protected, and how."""
     if database.sqlite:
         return Finding(ok=True, what=what, detail="not needed, it is a file")
     row = connection.exec_driver_sql("SHOW STATUS LIKE 'Ssl_cipher'").first()
@@ -138,7 +143,7 @@ def _lock(database: Database, _: Callable[[], float]) -> Finding:
         return Finding(ok=True, what="OX named lock", detail=f"held, a run is in progress: {busy.message}")
 
 
-def _rights(database: Database) -> Iterator[Finding]:
+def _rights(database: Database, *, replicated: bool) -> Iterator[Finding]:
     """Try every right by a statement that matches no row."""
     never = sa.literal_column("1") == 0
     denied: list[str] = []
@@ -158,6 +163,8 @@ def _rights(database: Database) -> Iterator[Finding]:
         attempt("UPDATE", table, sa.update(table).where(never).values({column: table.c[column]}))
     for table in (MAIL, TRANSPORT, MAIL_PROPERTIES, TRANSPORT_PROPERTIES):
         attempt("DELETE", table, sa.delete(table).where(never))
+    if replicated:
+        attempt("UPDATE", MONITOR, sa.update(MONITOR).where(never).values(transaction=MONITOR.c.transaction))
     if denied:
         yield Finding(ok=False, what="OX rights", detail=f"missing: {', '.join(denied)}", hint=_GRANTS)
     else:
@@ -192,8 +199,8 @@ def _configdb(options: StoreOptions, database: Database) -> Iterator[Finding]:
         with database.reading() as connection:
             ids = context_ids(connection)
         with configdb.reading() as connection:
-            yield Finding(ok=True, what=what, detail=f"{configdb.where} answers: {_version(connection)}")
-            yield _tls(connection, configdb, f"{what} TLS")
+            yield Finding(ok=True, what=what, detail=f"{configdb.where} answers: {version(connection)}")
+            yield tls(connection, configdb, f"{what} TLS")
             total = connection.scalar(sa.select(sa.func.count(sa.distinct(LOGIN_CONTEXT.c.cid))))
             names = named_contexts(ids, connection).names
     except StoreError as error:

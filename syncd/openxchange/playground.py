@@ -18,16 +18,52 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.sql import quoted_name
 
 _MAIL_URL, _TRANSPORT_URL = "imap://imap.example.org:143", "smtp://smtp.example.org:587"
-_LOGIN_CONTEXT: Mapping[str, Any] = {
-    "columns": [
-        {"name": "cid", "type": "int(10) unsigned"},
-        {"name": "login_info", "type": "varchar(255)", "collation": "utf8mb3_unicode_ci"},
-    ],
-    "keys": {
-        "PRIMARY": {"unique": True, "parts": ["login_info"]},
-        "cid": {"unique": False, "parts": ["cid"]},
+_ID = "int(10) unsigned"
+_WIDE = "utf8mb4_unicode_ci"
+_CONFIGDB: Mapping[str, Mapping[str, Any]] = {
+    "login2context": {
+        "columns": [
+            {"name": "cid", "type": _ID},
+            {"name": "login_info", "type": "varchar(255)", "collation": "utf8mb3_unicode_ci"},
+        ],
+        "keys": {
+            "PRIMARY": {"unique": True, "parts": ["login_info"]},
+            "cid": {"unique": False, "parts": ["cid"]},
+        },
+    },
+    "context": {
+        "columns": [
+            {"name": "cid", "type": _ID},
+            {"name": "name", "type": "varchar(128)", "collation": _WIDE},
+            {"name": "enabled", "type": "tinyint(1)", "nullable": True},
+            {"name": "reason_id", "type": _ID, "nullable": True},
+        ],
+        "keys": {
+            "PRIMARY": {"unique": True, "parts": ["cid"]},
+            "context_name_unique": {"unique": True, "parts": ["name"]},
+        },
+    },
+    "context_server2db_pool": {
+        "columns": [
+            *({"name": name, "type": _ID} for name in ("server_id", "cid", "read_db_pool_id", "write_db_pool_id")),
+            {"name": "db_schema", "type": "varchar(32)", "collation": _WIDE},
+        ],
+        "keys": {
+            "PRIMARY": {"unique": True, "parts": ["cid", "server_id"]},
+            "poolAndSchema": {"unique": False, "parts": ["write_db_pool_id", "db_schema"]},
+        },
+    },
+    "db_pool": {
+        "columns": [
+            {"name": "db_pool_id", "type": _ID},
+            {"name": "url", "type": "varchar(255)", "collation": _WIDE},
+            *({"name": name, "type": "varchar(128)", "collation": _WIDE} for name in ("driver", "login", "password")),
+            {"name": "name", "type": "varchar(128)", "collation": _WIDE},
+        ],
+        "keys": {"PRIMARY": {"unique": True, "parts": ["db_pool_id"]}},
     },
 }
+"""The tables of configdb that syncd reads, without columns that it does not need and that may be missing."""
 
 
 def create_schema(engine: Engine, *, tables: Sequence[str] | None = None) -> None:
@@ -128,10 +164,24 @@ def add_group(connection: Connection, cid: int, group: int, name: str, members: 
 
 
 def create_configdb(engine: Engine) -> None:
-    """Create the one table of configdb that syncd reads."""
+    """Create the tables of configdb that syncd reads."""
     with engine.begin() as connection:
-        for statement in _ddl("login2context", _LOGIN_CONTEXT, sqlite=engine.dialect.name == "sqlite"):
-            connection.exec_driver_sql(statement)
+        for name, table in _CONFIGDB.items():
+            for statement in _ddl(name, table, sqlite=engine.dialect.name == "sqlite"):
+                connection.exec_driver_sql(statement)
+
+
+def add_pool(connection: Connection, pool: int, url: str, login: str, password: str) -> None:
+    """Let configdb know a database server by its JDBC URL."""
+    row = {"db_pool_id": pool, "url": url, "driver": "com.mysql.cj.jdbc.Driver", "login": login, "password": password}
+    add_rows(connection, "db_pool", [{**row, "name": f"pool{pool}"}])
+
+
+def place_context(connection: Connection, cid: int, schema: str, *, write: int, read: int = 0) -> None:
+    """Let configdb know where a context is: schema, write pool, and read pool where that is another one."""
+    add_rows(connection, "context", [{"cid": cid, "name": f"context{cid}", "enabled": 1}])
+    row = {"server_id": 2, "cid": cid, "read_db_pool_id": read or write, "write_db_pool_id": write}
+    add_rows(connection, "context_server2db_pool", [{**row, "db_schema": schema}])
 
 
 def name_context(connection: Connection, cid: int, *names: str) -> None:
