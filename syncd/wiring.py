@@ -21,11 +21,14 @@ from syncd.openxchange.configdb import ConfigdbOptions
 from syncd.openxchange.connect import StoreOptions, Tls
 from syncd.openxchange.obfuscation import Obfuscation
 from syncd.openxchange.sharded import ShardedStore
+from syncd.openxchange.soap import SoapStore
+from syncd.openxchange.soap_service import Credentials, SoapOptions, SoapService
 from syncd.openxchange.sql import open_store
 from syncd.run import Reconciler
 from syncd.settings import models
 from syncd.settings.loading import Settings
 from syncd.settings.mailboxes import rules
+from syncd.settings.secrets import SecretRef
 
 NOTHING = Limits(removals=Share(percent=0, floor=0), additions=0, updates=Share(percent=0, floor=0))
 """Limits that hold everything but what is approved."""
@@ -72,7 +75,7 @@ def opened_store(settings: Settings) -> Iterator[AccountStore]:
     Raises:
         ConfigurationError: a secret cannot be read.
     """
-    store = _store(store_options(settings))
+    store = _store(settings)
     try:
         yield store
     finally:
@@ -116,7 +119,7 @@ def assemble(settings: Settings, ledger: Ledger) -> Instance:
     mailboxes = settings.mailboxes()
     patterns = settings.patterns()
     directory = Directories(directory_options(settings))
-    store = _store(store_options(settings))
+    store = _store(settings)
     return Instance(
         settings=settings,
         mailboxes=mailboxes,
@@ -182,8 +185,36 @@ def _directory(name: str, section: models.Directory) -> Options:
     )
 
 
-def _store(options: StoreOptions | ConfigdbOptions) -> AccountStore:
-    return ShardedStore(options) if isinstance(options, ConfigdbOptions) else open_store(options)
+def _store(settings: Settings) -> AccountStore:
+    options = store_options(settings)
+    store = ShardedStore(options) if isinstance(options, ConfigdbOptions) else open_store(options)
+    soap = soap_options(settings)
+    return store if soap is None else SoapStore(store, SoapService(soap))
+
+
+def soap_options(settings: Settings) -> SoapOptions | None:
+    """Say where the SOAP service is and who we are to it; None = accounts are not written by it.
+
+    Raises:
+        ConfigurationError: a password cannot be read.
+    """
+    soap = settings.openxchange.soap
+    if soap is None or settings.openxchange.write_with != "soap":
+        return None
+    return SoapOptions(
+        url=soap.url,
+        endpoint=soap.endpoint,
+        everywhere=_login(soap.login, soap.password) if soap.login and soap.password else None,
+        contexts={context: _login(one.login, one.password) for context, one in soap.credentials.items()},
+        ca=str(soap.tls.ca) if soap.tls.ca else None,
+        verify=soap.tls.verify,
+        connect_timeout=soap.timeout.connect,
+        receive_timeout=soap.timeout.receive,
+    )
+
+
+def _login(login: str, password: SecretRef) -> Credentials:
+    return Credentials(login=login, password=password.read())
 
 
 def store_options(settings: Settings) -> StoreOptions | ConfigdbOptions:

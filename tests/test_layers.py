@@ -56,6 +56,9 @@ HOMES: dict[str, frozenset[str]] = {
     "argon2": frozenset({"openxchange"}),
     "cryptography": frozenset({"openxchange"}),
     "mmh3": frozenset({"openxchange"}),
+    "zeep": frozenset({"openxchange"}),
+    "requests": frozenset({"openxchange"}),
+    "urllib3": frozenset({"openxchange"}),
     "structlog": frozenset(MAY_IMPORT) - {"core", "errors"},
 }
 """The parts of `syncd` where a third-party package may be imported; any other package needs a home first."""

@@ -40,7 +40,7 @@ from syncd.core.model import (
     Users,
 )
 from syncd.errors import StoreUnavailable
-from syncd.openxchange.base import AccountStore, Creation, Deletion, Updating, Written
+from syncd.openxchange.base import AccountStore, Creation, Deletion, Updating, Written, users_in
 from syncd.openxchange.batch import done, failed
 from syncd.openxchange.create import in_the_way
 from syncd.openxchange.soap_calls import Calls, Failures, attempt
@@ -80,6 +80,10 @@ class SoapStore:
     def users(self, context: int, asked: Asked) -> Users:
         """Look users up; see `AccountStore`."""
         return self._reader.users(context, asked)
+
+    def users_in(self, asked: Mapping[int, Asked]) -> Mapping[int, Users]:
+        """Look users of many contexts up; see `ManyContexts`."""
+        return users_in(self._reader, asked)
 
     def groups(self, context: int, names: Collection[str]) -> Mapping[str, GroupRead]:
         """Give the members of groups; see `AccountStore`."""
@@ -155,7 +159,7 @@ class SoapStore:
     ) -> None:
         """Write accounts of one mailbox."""
         standing = self._standing(mailbox)
-        known = self._reader.users(context, Asked(ids=[one.user for one in todo.values()])).ids
+        known = self._known(context, [one.user for one in todo.values()])
         by_user: dict[int, int] = {}
         for number, one in todo.items():
             if one.user in standing:
@@ -287,9 +291,19 @@ class SoapStore:
         """Give all accounts with a mailbox's address by user, without judging passwords, which costs 20 ms each."""
         probe = Mailbox(address=mailbox.address, key=mailbox.key, context=mailbox.context, account=_NOBODY)
         found: dict[int, list[Observed]] = {}
-        for account in self._reader.observe([probe], {}).accounts.get(probe.ref, ()):
+        observation = self._reader.observe([probe], {})
+        if reason := observation.unread.get(mailbox.context):
+            raise StoreUnavailable(f"context {mailbox.context} cannot be read: {reason}")
+        for account in observation.accounts.get(probe.ref, ()):
             found.setdefault(account.user, []).append(account)
         return found
+
+    def _known(self, context: int, users: Sequence[int]) -> frozenset[int]:
+        """Give those of the users that exist."""
+        found = self._reader.users(context, Asked(ids=users))
+        if found.unread:
+            raise StoreUnavailable(f"context {context} cannot be read: {found.unread}")
+        return found.ids
 
     def _absent(
         self, context: int, todo: Iterable[Updating | Deletion], standing: Mapping[int, Sequence[Observed]]

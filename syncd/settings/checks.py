@@ -26,8 +26,9 @@ def problems(document: Document) -> Iterator[Problem]:
     yield from checks_directory.problems(data, set(keys(Configuration)))
     yield from _schedule(section(data.get("schedule")))
     openxchange = section(data.get("openxchange"))
-    if openxchange.get("write_with") in {"soap", "clt"}:
-        yield Problem(("openxchange", "write_with"), f"{openxchange['write_with']} is not available yet; write sql")
+    if openxchange.get("write_with") == "clt":
+        yield Problem(("openxchange", "write_with"), "clt is not available yet; write sql or soap")
+    yield from _soap(openxchange)
     yield from _databases(openxchange)
     for key in ("database", "configdb"):
         yield from _ledger(section(data.get("ledger")), section(openxchange.get(key)))
@@ -48,6 +49,7 @@ def warnings(settings: Configuration) -> Iterator[tuple[Path, str]]:
     for name, directory in settings.named_directories().items():
         yield from _exposed_directory(directory, ("directories", name) if name else ("directory",))
     yield from _exposed_databases(settings)
+    yield from _exposed_soap(settings)
     if settings.http.listen is not None and not texts.loopback(settings.http.listen.host):
         yield ("http", "listen"), "the HTTP endpoints have no login and are reachable from other machines"
     for index, mapping in enumerate(settings.mappings):
@@ -96,6 +98,18 @@ def _exposed_databases(settings: Configuration) -> Iterator[tuple[Path, str]]:
             yield (*where, "verify"), "any certificate is accepted; whoever sits between can read and change"
 
 
+def _exposed_soap(settings: Configuration) -> Iterator[tuple[Path, str]]:
+    soap = settings.openxchange.soap
+    if soap is None:
+        return
+    for key, url in (("url", soap.url), ("endpoint", soap.endpoint)):
+        if url is not None and url.startswith("http://") and not texts.loopback(urlsplit(url).hostname or ""):
+            yield ("openxchange", "soap", key), "the administrator's password crosses the network in clear text"
+    if not soap.tls.verify:
+        text = "any certificate is accepted; whoever sits between can read the administrator's password"
+        yield ("openxchange", "soap", "tls", "verify"), text
+
+
 def _schedule(schedule: dict[str, Any]) -> Iterator[Problem]:
     if schedule.get("every") is not None and schedule.get("cron") is not None:
         yield Problem(("schedule",), "give either every or cron, not both")
@@ -112,6 +126,20 @@ def _databases(openxchange: dict[str, Any]) -> Iterator[Problem]:
     pools = section(section(configdb).get("pools"))
     if pools.get("login") is not None and pools.get("password") is None:
         yield Problem(("openxchange", "configdb", "pools", "login"), "needs a password")
+
+
+def _soap(openxchange: dict[str, Any]) -> Iterator[Problem]:
+    """Want a login for every context, and the section where it is written by."""
+    soap = openxchange.get("soap")
+    if not isinstance(soap, dict):
+        if openxchange.get("write_with") == "soap" and soap is None:
+            yield Problem(("openxchange", "write_with"), "soap needs openxchange.soap")
+        return
+    given = [soap.get(key) is not None for key in ("login", "password")]
+    if any(given) != all(given):
+        yield Problem(("openxchange", "soap"), "login and password go together")
+    elif not any(given) and not section(soap.get("credentials")):
+        yield Problem(("openxchange", "soap"), "needs login and password, or credentials by context")
 
 
 def _ledger(ledger: dict[str, Any], database: dict[str, Any]) -> Iterator[Problem]:

@@ -29,6 +29,7 @@ from syncd.settings.kinds import (
 )
 from syncd.settings.mapping import Mapping
 from syncd.settings.secrets import SecretRef
+from syncd.settings.soap import Soap
 from syncd.settings.sources import Users
 
 
@@ -187,7 +188,9 @@ class OpenXchange(Section):
     configdb: Configdb | None = None
     """The configdb: instead of database; or beside it, for contexts by name, login mapping or mail domain."""
     write_with: Annotated[Literal["sql", "soap", "clt"], choice("sql", "soap", "clt")] = "sql"
-    """The way of writing; only sql for now."""
+    """The way of writing: rows in the tables (sql), or Open-Xchange's own service (soap); clt will follow."""
+    soap: Soap | None = None
+    """The SOAP service; needed by write_with: soap, which reads by SQL and writes by it."""
     obfuscation: Obfuscation | None = None
     """Needed only where accounts have passwords of their own."""
 

@@ -129,6 +129,21 @@ def database_url(value: object) -> str:
     return str(value)
 
 
+def service_url(value: object) -> str:
+    """Accept `http[s]://host[:port]/path`, with or without `?wsdl`, without a user in it."""
+    url = _split(value)
+    if url.scheme not in {"http", "https"}:
+        raise ValueError("must begin with https:// or http://")
+    if "@" in url.netloc:
+        raise ValueError("must not name a user; give it by login and password")
+    if url.query.lower() not in {"", "wsdl"} or url.fragment:
+        raise ValueError("must have no ? or # part but ?wsdl")
+    if url.path in {"", "/"}:
+        raise ValueError("must name the service: https://host/webservices/OXSecondaryAccountService")
+    _server(url)
+    return str(value)
+
+
 def _split(value: object) -> SplitResult:
     """Cut a URL into its parts."""
     text = texts.text(value)

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from syncd.core.accounts import wanted
-from syncd.core.model import UNNUMBERED, Endpoint, Mailbox, Secret
-from syncd.openxchange.base import Deletion, Updating, Written
+from syncd.core.model import UNNUMBERED, Secret
+from syncd.openxchange.base import Deletion, Updating
 from syncd.openxchange.obfuscation import obfuscator
 from syncd.openxchange.playground import create_schema
 from syncd.openxchange.soap import SoapStore

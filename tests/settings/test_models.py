@@ -40,7 +40,7 @@ RULES: list[tuple[Steps, object, str]] = [
     (("openxchange", "database", "url"), "mysql+pymysql://syncd@db", "must name a database"),
     (("openxchange", "database", "url"), "sqlite://", "must be sqlite:///PATH"),
     (("openxchange", "database", "tls"), True, "must be a mapping"),
-    (("openxchange", "write_with"), "soap", "soap is not available yet"),
+    (("openxchange", "write_with"), "soap", "soap needs openxchange.soap"),
     (("openxchange", "write_with"), "clt", "clt is not available yet"),
     (("openxchange", "write_with"), "magic", "must be sql, soap or clt, not 'magic'"),
     (("openxchange", "obfuscation"), {"format": "rot13", "key": FILE}, ""),

@@ -53,6 +53,9 @@ def test_the_sample_shows_every_key() -> None:
             name = part.get("$ref", "").rpartition("/")[2]
             for item in value if isinstance(value, list) else []:
                 walk(item, part.get("items", {}))
+            if isinstance(part.get("additionalProperties"), dict):
+                for item in value.values() if isinstance(value, dict) else []:
+                    walk(item, part["additionalProperties"])
             for key, item in value.items() if name and isinstance(value, dict) else []:
                 shown.add((name, key))
                 walk(item, definitions[name]["properties"][key])
