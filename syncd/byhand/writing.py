@@ -268,12 +268,15 @@ class _Work:
 
 
 def _in_the_way(found: Sequence[Observed]) -> str:
-    if any(one.id == 0 for one in found):
-        return "the user's primary account has this address"
-    one = found[0]
-    if one.secondary:
-        return f"account {one.id} has an address that the database takes for equal: {one.address}"
-    return f"the user's own account {one.id} has this address"
+    """Say what stands against a new account, with the code that callers of the tools look for (ox-facts 6.7)."""
+    one = next((one for one in found if one.id == 0), found[0])
+    if one.id == 0:
+        why = "the user's primary account has this address"
+    elif one.secondary:
+        why = f"account {one.id} has an address that the database takes for equal: {one.address}"
+    else:
+        why = f"the user's own account {one.id} has this address"
+    return f"ACC-0017 duplicate mail account: {why}"
 
 
 def _outcome(change: Change, written: Written) -> Outcome:

@@ -105,13 +105,14 @@ def perform(command: str, argv: Sequence[str], title: str, seen: list[int] | Non
         raise absent(missing + _also_missing(command, given, missing))
     if "adminpass" in given:
         say("warning: everybody on this machine can read the password of -P; syncd does not need it", "yellow")
-    config = Path(given.get("config") or os.environ.get("SYNCD_CONFIG") or CONFIG)
     context = given.number("contextid") or 0
+    if seen is not None:
+        seen.append(context)
+    config = Path(given.get("config") or os.environ.get("SYNCD_CONFIG") or CONFIG)
     if command == "list":
-        _seen(seen, context)
         _list(given, context, loaded(config))
         return None
-    return _write(command, given, context, loaded(config), seen)
+    return _write(command, given, context, loaded(config))
 
 
 def _also_missing(command: str, given: Given, missing: Sequence[str]) -> list[str]:
@@ -121,11 +122,6 @@ def _also_missing(command: str, given: Given, missing: Sequence[str]) -> list[st
     if command != "create" or "primary-address" not in missing:
         return []
     return [name for name in incomplete(given) if name in {"login", "name"}]
-
-
-def _seen(seen: list[int] | None, context: int) -> None:
-    if seen is not None:
-        seen.append(context)
 
 
 def _list(given: Given, context: int, settings: Settings) -> None:
@@ -141,13 +137,12 @@ def _list(given: Given, context: int, settings: Settings) -> None:
     sys.stdout.write(account_lists.csv(shown) if "csv" in given else account_lists.table(shown))
 
 
-def _write(command: str, given: Given, context: int, settings: Settings, seen: list[int] | None) -> Done:
+def _write(command: str, given: Given, context: int, settings: Settings) -> Done:
     from syncd.byhand.asking import Exit, HandError, people  # noqa: PLC0415
 
     address = given["primary-address"]
     with _hand(settings) as hand:
         task = _task(command, given, context, hand)
-        _seen(seen, context)
         if not address.strip():
             raise HandError("Primary address is empty.", code=Exit.INVALID)
         users, groups = given.ids("user"), given.ids("group")
@@ -231,10 +226,10 @@ def _said(command: str, done: Done, whom: People, address: str, context: int) ->
 def _tell(command: str, done: Done, whom: People, where: str) -> None:
     if command == "create" and done.skipped:
         verb = "has" if len(done.skipped) == 1 else "have"
-        say(f"{_users(done.skipped)} {verb} the account of {where} already: skipped")
+        say(f"note: {_users(done.skipped)} {verb} the account of {where} already: skipped")
     untouched = len(whom) - len(done.applied) - len(done.refused or {})
     if command != "create" and done.applied and untouched > 0:
-        say(f"{untouched} of {len(whom)} users have no account of {where}")
+        say(f"note: {untouched} of {len(whom)} users have no account of {where}")
 
 
 def _warn(command: str, done: Done, hand: ByHand, context: int, address: str) -> None:

@@ -13,7 +13,7 @@ from syncd.byhand.asking import Exit, HandError
 from syncd.cli.account import failures, perform
 from syncd.cli.account_options import usage
 from syncd.cli.main import write_anything
-from syncd.errors import StoreUnavailable, SyncdError
+from syncd.errors import ConfigurationError, StoreUnavailable, SyncdError
 
 _FAILURES = {
     "create": ("account", "could not be created: "),
@@ -33,7 +33,10 @@ def run(command: str, argv: Sequence[str]) -> int:
     except HandError as error:
         if error.code in _WITH_USAGE:
             sys.stdout.write(usage(command, title, ""))
-        return _fail(command, argv, seen, _lines(error), error.code)
+        place = () if error.code is Exit.MISSING else seen  # the tools look for options before anything else
+        return _fail(command, argv, place, _lines(error), error.code)
+    except ConfigurationError as error:
+        return _fail(command, argv, seen, [f"Error: {error}"], Exit.OTHER)
     except SyncdError as error:
         code = Exit.UNREACHABLE if isinstance(error, StoreUnavailable) else Exit.STORAGE
         return _fail(command, argv, seen, ["Server response:", f" {error}"], code)

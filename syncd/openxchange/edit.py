@@ -169,8 +169,8 @@ def _columns(
     mine = _common(change) | _folders(change) | _server(change.mail, mail["url"], ciphers)
     its = _common(change) | _server(change.transport, transport["url"], ciphers) if transport else {}
     if _RESETTING & mine.keys():
-        return mine | UNBROKEN, its | UNBROKEN if transport else {}
-    return mine, its | UNBROKEN if _RESETTING & its.keys() else its
+        return {**mine, **UNBROKEN}, {**its, **UNBROKEN} if transport else {}
+    return mine, {**its, **UNBROKEN} if _RESETTING & its.keys() else its
 
 
 class _UnfitError(Exception):
