@@ -139,7 +139,7 @@ class ShardedStore:
         shard = self._shards.get(place)
         if shard is None or shard.database.options != options:
             self._past += shard.statements if shard is not None else 0
-            shard = self._shards[place] = SqlStore(options, sleep=self._sleep, now=self._now)
+            shard = self._shards[place] = SqlStore(options, sleep=self._sleep, now=lambda: self._now())
         placements = session.placements
         shard.replicated = frozenset(c for c in placements.at[place] if placements.of(c).replicated)
         session.opened[place] = shard
@@ -205,8 +205,7 @@ class ShardedStore:
 
     def users(self, context: int, asked: Asked) -> Users:
         """Look users up; see `AccountStore`."""
-        with self._for(context) as shard:
-            return shard.users(context, asked)
+        return self.users_in({context: asked})[context]
 
     def users_in(self, asked: Mapping[int, Asked]) -> Mapping[int, Users]:
         """Look users of many contexts up, those of one database together; see `ManyContexts`."""

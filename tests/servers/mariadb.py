@@ -176,6 +176,13 @@ def mariadb() -> Iterator[MariaDb]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def second_mariadb() -> Iterator[MariaDb]:
+    """Give another MariaDB server for the whole session; who kills it starts it again."""
+    with MariaDb() as server:
+        yield server
+
+
 @pytest.fixture
 def ox_database(mariadb: MariaDb) -> Iterator[str]:
     """Give the name of a schema of its own with the Open-Xchange tables, dropped afterwards."""
