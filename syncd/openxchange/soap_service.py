@@ -83,6 +83,7 @@ class SoapService:
         self._client: Any = None
         self._bound: Any = None
         self._session: Any = None
+        self._answered = False
 
     @property
     def where(self) -> str:
@@ -151,6 +152,7 @@ class SoapService:
         import zeep  # noqa: PLC0415
 
         bound = self._connect()
+        self._answered = False
         try:
             return bound[operation](**elements)
         except zeep.exceptions.Fault as fault:
@@ -158,7 +160,7 @@ class SoapService:
         except requests.RequestException as error:
             raise self._lost(error) from None
         except (zeep.exceptions.Error, ValueError, TypeError, AttributeError) as error:
-            if isinstance(error, zeep.exceptions.TransportError | zeep.exceptions.XMLParseError):
+            if self._answered:
                 raise StoreUnavailable(f"{self.where} answered, but not by SOAP", hint=_PROXY) from None
             if type(error) is ValueError:  # lxml: a control character in some text
                 raise Rejected("a configured text has characters that cannot be sent by SOAP", "call") from None
@@ -166,6 +168,10 @@ class SoapService:
             raise StoreRefused(f"{self.where} does not take what syncd sends", hint=hint) from None
         finally:
             self.close()  # a connection kept open may be closed by the server while we use it: nobody would know
+
+    def _note_answer(self, response: Any, **_options: Any) -> Any:
+        self._answered = True
+        return response
 
     def _fault(self, fault: Any) -> Exception:
         if not fault.code:
@@ -198,6 +204,7 @@ class SoapService:
         if self._bound is not None:
             return self._bound
         import requests  # noqa: PLC0415
+        import urllib3  # noqa: PLC0415
         import zeep  # noqa: PLC0415
 
         logging.getLogger("zeep").setLevel(logging.WARNING)  # at debug level it logs requests, passwords included
@@ -205,7 +212,10 @@ class SoapService:
         self._session = session = requests.Session()
         session.trust_env = False  # no proxy and no .netrc that the configuration does not know of
         session.verify = (options.ca or True) if options.verify else False
+        if not options.verify:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # loading the settings has warned of it
         session.headers["Connection"] = "close"
+        session.hooks["response"].append(self._note_answer)
         timeout = (options.connect_timeout, options.receive_timeout)
         transport = zeep.Transport(  # type: ignore[no-untyped-call]
             session=session, timeout=timeout, operation_timeout=timeout
