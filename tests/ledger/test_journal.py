@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from syncd.core.changes import Op
-from syncd.core.model import Window
+from syncd.core.model import UNNUMBERED, Window
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import Intent
 from tests.ledger.making import FIELDS, NOON, PATH, SALES, SUPPORT, change, intents
@@ -38,6 +38,42 @@ def test_a_create_is_pending_and_then_held(ledger: Ledger) -> None:
     ledger.conclude("b", seals={(SUPPORT, 3): b"sealed"})
     assert [(c.held, c.seal) for c in ledger.claims()[SUPPORT].values()] == [(True, b"sealed"), (True, None)]
     assert journal(ledger, "user, op, result") == [(3, "create", "applied"), (4, "create", "applied")]
+
+
+def unnumbered(users: list[int]) -> list[Intent]:
+    """Give creates whose ids are the server's."""
+    return [one._replace(account=UNNUMBERED) for one in intents(Op.CREATE, users)]
+
+
+def test_an_id_of_the_servers_is_noted_when_it_is_known(ledger: Ledger) -> None:
+    """Announced without an id, a create is concluded with the one that the server gave; a failed one has none."""
+    hold(ledger, [9])
+    ledger.intend("r", "b", NOON, unnumbered([3, 4, 5]))
+    assert [(c.user, c.account, c.held) for c in ledger.claims()[SUPPORT].values()] == [
+        *((user, UNNUMBERED, False) for user in (3, 4, 5)),
+        (9, 109, True),
+    ]
+    ledger.conclude("b", {(SUPPORT, 4, UNNUMBERED): "no"}, numbered={(SUPPORT, 3): 71, (SUPPORT, 5): 72})
+    assert [(c.user, c.account, c.held) for c in ledger.claims()[SUPPORT].values()] == [
+        (3, 71, True),
+        (5, 72, True),
+        (9, 109, True),
+    ]
+    assert journal(ledger, "user, account, result, error")[1:] == [
+        (3, 71, "applied", None),
+        (4, None, "failed", "no"),
+        (5, 72, "applied", None),
+    ]
+
+
+def test_killed_before_the_servers_id_was_known(ledger: Ledger) -> None:
+    """A create that nobody concluded is unsettled without owning anything; settled, its entry has no id."""
+    ledger.intend("dead", "b", NOON, unnumbered([3]))
+    [entry] = ledger.unsettled()
+    assert entry.account == UNNUMBERED
+    ledger.settle({entry.seq: "abandoned"})
+    assert journal(ledger, "account, result") == [(None, "abandoned")]
+    assert [(c.account, c.held) for c in ledger.claims()[SUPPORT].values()] == [(UNNUMBERED, False)]
 
 
 def test_a_failed_create_loses_its_claim(ledger: Ledger) -> None:
