@@ -139,17 +139,29 @@ def test_the_rights_of_the_readme_are_those_that_were_tried() -> None:
     """The GRANTs are to the letter those with which the end-to-end tests run a limited user."""
     tried = (ROOT / "tests" / "e2e" / "grants.sql").read_text()
     grants = [line for line in tried.splitlines() if line.startswith("GRANT")]
-    shown, _ = blocks("sql")
+    shown, *_ = blocks("sql")
     assert [line for line in shown.splitlines() if line.startswith("GRANT")] == grants
 
 
 def test_the_rights_that_not_everybody_needs_name_their_tables() -> None:
     """The second list of GRANTs is about the tables of aliases, groups and names of contexts, to read them only."""
-    _, more = blocks("sql")
+    _, more, _ = blocks("sql")
     found = re.findall(r"^GRANT SELECT ON \w+\.`?(\w+)`? TO syncd@'%';$", more, re.MULTILINE)
     wanted = (tables.ALIAS, tables.GROUP, tables.GROUP_MEMBER, tables.LOGIN_CONTEXT)
     assert found == [str(table.name) for table in wanted]
     assert len(found) == len(more.splitlines())
+
+
+def test_the_rights_for_many_databases_name_their_tables() -> None:
+    """The third list of GRANTs has the tables and columns of configdb, and the one counter that is raised."""
+    *_, last = blocks("sql")
+    assert re.findall(r"^GRANT SELECT(.*) ON \w+\.(\w+) TO syncd@'%';$", last, re.MULTILINE) == [
+        ("", tables.LOGIN_CONTEXT.name),
+        ("", tables.CONTEXT.name),
+        ("", tables.CONTEXT_POOL.name),
+        (f" ({', '.join(column.name for column in tables.DB_POOL.columns)})", tables.DB_POOL.name),
+        (", UPDATE", tables.MONITOR.name),
+    ]
 
 
 def test_the_readme_lists_every_command() -> None:
@@ -157,6 +169,7 @@ def test_the_readme_lists_every_command() -> None:
     table = README[README.index("\n## Commands") : README.index("\n## Rights")]
     listed = set(re.findall(r"`syncd ([a-z]+)", table))
     names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    names |= {group.typer_instance.info.name for group in app.registered_groups if group.typer_instance}
     assert listed == names
 
 

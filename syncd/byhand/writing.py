@@ -22,7 +22,7 @@ from syncd.byhand.asking import Exit, HandError, People, is_ours, mailbox_of, st
 from syncd.core import continuity
 from syncd.core.accounts import wanted
 from syncd.core.address import collation_key
-from syncd.core.changes import Change, Judgement, MailboxPlan, Op, Outcome, Report
+from syncd.core.changes import BY_HAND, Change, Judgement, MailboxPlan, Op, Outcome, Report
 from syncd.core.model import Account, Mailbox, MailboxRef, Observed
 from syncd.errors import LedgerError, SyncdError
 from syncd.ledger.lease import Lease
@@ -129,7 +129,7 @@ class ByHand:
     # ------------------------------------------------------------------ writing
 
     def _change(self, op: Op, mailbox: Mailbox, user: int, login: str, account: int | None, **more: object) -> Change:
-        path = ("by hand", self.who)
+        path = (BY_HAND, self.who)
         return Change(
             op=op,
             context=mailbox.context,

@@ -26,6 +26,10 @@ class Op(StrEnum):
     DELETE = "delete"
 
 
+BY_HAND = "by hand"
+"""First step of the path of a change that a person makes; the second one names the person."""
+
+
 class Direction(StrEnum):
     """What a limit counts; each is held alone."""
 

@@ -23,7 +23,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from syncd.core.changes import Change, Op
+from syncd.core.changes import BY_HAND, Change, Op
 from syncd.core.model import UNNUMBERED, Fields, MailboxRef, Window
 from syncd.errors import LedgerError
 from syncd.ledger.database import Work, storable
@@ -146,13 +146,16 @@ def _with_claims(work: Work, what: str, batch: str, op: Op, result: str, where: 
 
 
 def windows(work: Work, since: datetime) -> dict[MailboxRef, Window]:
-    """Count what was applied to each mailbox since then; what is not settled counts as applied."""
+    """Count what was applied to each mailbox since then; what is not settled counts as applied.
+
+    What a person did by hand does not count: the limits are about what runs do by themselves.
+    """
     refs = work.refs()
     counted: dict[MailboxRef, dict[str, int]] = {}
     for mailbox, op, count in work.rows(
         "SELECT mailbox, op, COUNT(*) FROM journal WHERE result IN ('applied', 'pending') AND at >= ? "
-        "GROUP BY mailbox, op",
-        (stamp(since),),
+        "AND path NOT LIKE ? GROUP BY mailbox, op",
+        (stamp(since), f'["{BY_HAND}"%'),
     ):
         counted.setdefault(refs[mailbox], {})[op] = int(count)
     return {
