@@ -228,6 +228,7 @@ def store_options(settings: Settings) -> StoreOptions | ConfigdbOptions:
         return _configdb_options(section)
     return replace(
         _database(section.database),
+        writes=section.write_with == "sql",
         configdb=_database(section.configdb) if section.configdb else None,
         obfuscation=_obfuscation(section),
     )
@@ -240,7 +241,12 @@ def _configdb_options(section: models.OpenXchange) -> ConfigdbOptions:
     pools = section.configdb.pools or models.Pools()
     return ConfigdbOptions(
         configdb=configdb,
-        pools=replace(configdb, password=None, tls=_tls(pools) if "tls" in pools.model_fields_set else configdb.tls),
+        pools=replace(
+            configdb,
+            password=None,
+            tls=_tls(pools) if "tls" in pools.model_fields_set else configdb.tls,
+            writes=section.write_with == "sql",
+        ),
         login=pools.login,
         password=pools.password.read() if pools.password else None,
         obfuscation=_obfuscation(section),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,6 +72,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     contexts = {mailbox.context for mailbox in mailboxes} - {0}  # 0 stands for one that a run finds out
     stored = list(findings(store_options(settings), sorted(contexts), uses=_uses(settings, mailboxes)))
     yield from stored
+    yield from _service(settings, contexts)
     try:
         ledger = open_ledger(settings)
     except LedgerError as error:
@@ -84,6 +85,17 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         yield Finding(ok=False, what="ledger", detail=error.message, hint=error.hint or "")
     finally:
         ledger.close()
+
+
+def _service(settings: Settings, contexts: Collection[int]) -> Iterator[Finding]:
+    """Try the SOAP service, where accounts are written by it."""
+    from syncd.wiring import soap_options  # noqa: PLC0415
+
+    options = soap_options(settings)
+    if options is not None:
+        from syncd.openxchange.soap_check import findings  # noqa: PLC0415
+
+        yield from findings(options, contexts)
 
 
 def _uses(settings: Settings, mailboxes: Sequence[Mailbox]) -> set[Use]:

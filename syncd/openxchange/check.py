@@ -99,7 +99,8 @@ def _findings(
             yield check(database, now)
         except StoreError as error:
             yield Finding(ok=False, what="OX database", detail=error.message, hint=error.hint or "")
-    yield from _rights(database, replicated=replicated)
+    if database.options.writes:
+        yield from _rights(database, replicated=replicated)
     for use, what_for, tables in _USES:
         yield _optional(database, tables, what_for, used=use in uses)
     for context in contexts:

@@ -68,6 +68,8 @@ class StoreOptions:
     """Age at which OX's lock of a schema update counts as left behind (ox-facts 1.2)."""
     obfuscation: Obfuscation | None = None
     """Needed where a mailbox has a password."""
+    writes: bool = True
+    """Whether rows are written here; False = only read, so that the right to SELECT is enough."""
     configdb: StoreOptions | None = None
     """Open-Xchange's configdb (url, password and tls matter); needed where contexts are named otherwise than by id."""
 

@@ -137,10 +137,11 @@ def refusals(
             return dict.fromkeys(contexts, f"{reason} (Open-Xchange 7.10.6 or later is needed)"), shape
         reason = schema_lock(connection, database, now) or ""
         counters = set(connection.scalars(sa.select(SEQUENCE.c.cid).where(SEQUENCE.c.cid.in_(sorted(contexts)))))
-    reason = reason or _not_writable(database, SEQUENCE, SEQUENCE.c.id) or ""
+    if database.options.writes:
+        reason = reason or _not_writable(database, SEQUENCE, SEQUENCE.c.id) or ""
     if reason:
         return dict.fromkeys(contexts, reason), shape
-    told = set(contexts) & set(replicated)
+    told = set(contexts) & set(replicated) if database.options.writes else set()
     if told and (reason := _not_writable(database, MONITOR, MONITOR.c.transaction) or ""):
         return dict.fromkeys(told, reason), shape
     absent = sorted(set(contexts) - counters)

@@ -39,10 +39,11 @@ from syncd.core.model import (
     Observed,
     Users,
 )
-from syncd.errors import StoreUnavailable
+from syncd.errors import StoreRefused, StoreUnavailable
 from syncd.openxchange.base import AccountStore, Creation, Deletion, Updating, Written, users_in
 from syncd.openxchange.batch import done, failed
 from syncd.openxchange.create import in_the_way
+from syncd.openxchange.listing import Listed, ListsAccounts
 from syncd.openxchange.soap_calls import Calls, Failures, attempt
 from syncd.openxchange.soap_content import PASSWORDS, Content, on_create, on_update
 from syncd.openxchange.soap_faults import Rejected, Undone
@@ -106,6 +107,12 @@ class SoapStore:
     ) -> Mapping[tuple[int, int], Mapping[str, object]]:
         """Give stored rows for the journal; see `AccountStore`."""
         return self._reader.rows(context, accounts)
+
+    def listed(self, context: int, users: Collection[int] | None = None, *, passwords: bool = False) -> list[Listed]:
+        """Give the accounts of users or of a context; see `ListsAccounts`."""
+        if not isinstance(self._reader, ListsAccounts):
+            raise StoreRefused("accounts cannot be listed this way")
+        return self._reader.listed(context, users, passwords=passwords)
 
     def close(self) -> None:
         """Close all connections."""

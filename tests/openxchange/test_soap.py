@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from syncd.openxchange import playground, soap_service
 from syncd.openxchange.base import Creation
 from syncd.openxchange.playground import create_schema
 from syncd.openxchange.soap import SoapStore
+from syncd.openxchange.soap_check import findings
 from syncd.openxchange.soap_service import Credentials, SoapOptions, SoapService
 from syncd.openxchange.sql import SqlStore, StoreOptions
 from tests.openxchange.test_soap_contract import SoapWorld, soap_world
@@ -400,3 +402,27 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soap_service.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ConfigurationError, match=r"pip install 'syncd\[soap\]'"):
         SoapService(SoapOptions(url="https://ox/s", everywhere=LOGIN))
+
+
+def test_check(world: SoapWorld) -> None:
+    """A check says in how many contexts the login is taken, in which it is not, or that nobody is there."""
+    options = SoapOptions(url=world.service.url, contexts={1: LOGIN, 2: replace(LOGIN, login="nobody")})
+    good, bad = sorted(findings(options, [1, 2]), key=lambda finding: not finding.ok)
+    assert good.detail.endswith("takes our login in context 1")
+    assert (bad.what, "refused the login" in bad.detail) == ("SOAP, context 2", True)
+    [gone] = findings(replace(options, url="http://127.0.0.1:1/webservices/OXSecondaryAccountService"), [1, 2])
+    assert (gone.ok, gone.what) == (False, "SOAP")
+    assert "list" in calls(world)
+    assert not {"create", "update", "delete"} & set(calls(world))
+
+
+def test_reading_rights_are_enough(tmp_path: Path) -> None:
+    """A database that only has to be read is not refused for being read-only."""
+    file = tmp_path / "ox.db"
+    engine = quick(file)
+    create_schema(engine)
+    with engine.begin() as connection:
+        playground.add_context(connection, 1)
+    options = StoreOptions(url=f"sqlite:///file:{file}?mode=ro&uri=true")
+    assert "read-only" in SqlStore(options).refusals([1])[1]
+    assert SqlStore(replace(options, writes=False)).refusals([1]) == {}
