@@ -278,7 +278,9 @@ class Reconciler:
         self, judgements: Sequence[Judgement], now: datetime
     ) -> dict[tuple[str, MailboxRef], dict[str, datetime]]:
         known = self.ledger.sightings()
-        return {
+        unread = {judgement.plan.mailbox.ref for judgement in judgements if judgement.plan.unread}
+        kept = {at: dict(seen) for at, seen in known.items() if at[1] in unread}  # nothing was learned of these
+        return kept | {
             at: {key: known.get(at, {}).get(key, now) for key in keys}
             for at, keys in sightings(judgements).items()
             if keys

@@ -29,7 +29,8 @@ def problems(document: Document) -> Iterator[Problem]:
     if openxchange.get("write_with") == "clt":
         yield Problem(("openxchange", "write_with"), "clt is not available yet; write sql or soap")
     yield from _soap(openxchange)
-    yield from _databases(openxchange)
+    if isinstance(data.get("openxchange"), dict):
+        yield from _databases(openxchange)
     for key in ("database", "configdb"):
         yield from _ledger(section(data.get("ledger")), section(openxchange.get(key)))
     around = Around(
@@ -118,9 +119,8 @@ def _schedule(schedule: dict[str, Any]) -> Iterator[Problem]:
 def _databases(openxchange: dict[str, Any]) -> Iterator[Problem]:
     """Want one place to read from; pools matter only where configdb is it."""
     database, configdb = (openxchange.get(key) for key in ("database", "configdb"))
-    if openxchange and database is None and configdb is None:
-        text = "give database, the only one with contexts, or configdb, which says where each context is"
-        yield Problem(("openxchange",), text)
+    if database is None and configdb is None:
+        yield Problem(("openxchange",), 'missing key "database" (or configdb, which says where each context is)')
     if database is not None and section(configdb).get("pools") is not None:
         yield Problem(("openxchange", "configdb", "pools"), "has no meaning beside database; leave one of them out")
     pools = section(section(configdb).get("pools"))

@@ -64,6 +64,13 @@ def test_the_sample_shows_every_key() -> None:
     commented = set(re.findall(r"#.*?(?<![\w.])([a-z_]+):\s", text) + re.findall(r"\{([a-z_]+): ", text))
     alternatives = {("SecretRef", "file"), ("SecretRef", "env"), ("Schedule", "cron"), ("Mail", "source")}
     alternatives |= {("Configuration", "directories"), ("Mapping", "directory"), ("Source", "directory")}
+    alternatives |= {
+        ("Configdb", "pools"),
+        ("Configdb", "tls"),
+        ("Pools", "login"),
+        ("Pools", "password"),
+        ("Pools", "tls"),
+    }
     alternatives |= {("Bind", "host"), ("DirectoryTls", "cert"), ("DirectoryTls", "key")}
     missing = schema.keys() - shown
     assert missing <= alternatives | {("Ledger", "password"), ("Ledger", "tls"), ("DatabaseTls", "ca")}
