@@ -297,7 +297,7 @@ def _mailbox(pattern: Pattern, found: Found) -> tuple[Mailbox | None, str, froze
     return named, "", frozenset((key,))
 
 
-_LENGTHS = {"name": 128, "login": 128, "personal": 64, "reply_to": 256, "transport_login": 128}
+_LENGTHS = {"name": 256, "login": 256, "personal": 64, "reply_to": 256, "transport_login": 256}
 """Characters that the columns hold (ox-facts 1.1)."""
 
 
