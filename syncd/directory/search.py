@@ -32,7 +32,7 @@ _PARTITION = re.compile(  # of Active Directory, below the domain: nobody lives 
 ).match
 _SCOPES = {"base": BASE, "one": LEVEL, "sub": SUBTREE}
 _CODES = {  # RFC 4511 appendix A, in words; and what to do
-    1: ("operations error", "the server may want a bind first; see directory.bind"),
+    1: ("operations error", "the server may want a bind first"),
     3: ("time limit exceeded", "raise the server's time limit for the bind DN"),
     4: ("size limit exceeded", "raise the server's size limit for the bind DN (OpenLDAP: olcLimits … size=unlimited)"),
     7: ("authentication method not supported", "the server refuses simple binds"),
@@ -44,7 +44,7 @@ _CODES = {  # RFC 4511 appendix A, in words; and what to do
     32: ("no such object", "check the DN, and that the bind DN may read it"),
     34: ("invalid DN syntax", "check the DN"),
     48: ("inappropriate authentication", "the bind DN has no password"),
-    49: ("invalid credentials", "check directory.bind: the DN and the password"),
+    49: ("invalid credentials", ""),
     50: ("insufficient access", "give the bind DN the right to read it"),
     51: ("server busy", ""),
     52: ("server unavailable", ""),
