@@ -158,7 +158,7 @@ class Lookup:
             (outside if root is None else roots[root])[key] = written
         troubles: dict[str, Trouble] = {}
         for root, asked in roots.items():
-            for chunk in _chunks(list(asked.items())):
+            for chunk in chunks(list(asked.items())):
                 texts = [f"(distinguishedName={escape(written)})" for _, written in chunk]
                 query = Query(root, "sub", any_of(texts), self.reading.attributes)
                 troubles.update(self._asked(query, [key for key, _ in chunk]))
@@ -221,7 +221,7 @@ class Lookup:
     def _ask(self, base: str, scope: Scope, wanted: Sequence[tuple[str, str]]) -> dict[str, Trouble]:
         """Ask for entries by key and filter, fifty at a time; give why some may not have come."""
         troubles: dict[str, Trouble] = {}
-        for chunk in _chunks(wanted):
+        for chunk in chunks(wanted):
             query = Query(base, scope, any_of([text for _, text in chunk]), self.reading.attributes)
             troubles |= self._asked(query, [key for key, _ in chunk])
         return troubles
@@ -264,7 +264,7 @@ class Lookup:
     def _read_uids(self, missing: Mapping[str, str]) -> None:
         """Ask for the people whom memberUid values mean, fifty in a filter."""
         attributes = tuple(dict.fromkeys((*self.reading.attributes, "uid")))
-        for chunk in _chunks(list(missing.items())):
+        for chunk in chunks(list(missing.items())):
             people: dict[str, list[Person]] = defaultdict(list)
             query = self._below(any_of([f"(uid={escape(written)})" for _, written in chunk]), attributes)
             trouble: Trouble | None = None
@@ -328,6 +328,7 @@ def _assertion(written: str) -> tuple[str, str] | None:
     return (texts[0] if len(texts) == 1 else f"(&{''.join(texts)})"), parent
 
 
-def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Give as many at a time as one filter should have alternatives."""
     for start in range(0, len(items), _CHUNK):
         yield items[start : start + _CHUNK]

@@ -107,7 +107,7 @@ class Directory(Section):
     must_see: DN | None = None
     """A group that must be readable and not empty; else nothing read from this directory counts as complete."""
     nesting: Annotated[Literal["client", "server"], choice("client", "server")] = "client"
-    """Who follows groups in groups: syncd, or Active Directory (server), which is quicker and knows no paths."""
+    """Who follows groups in groups: syncd, or Active Directory (server), which pays where they lie deep."""
     timeout: Timeouts = Timeouts()
     """Waiting times."""
     page_size: Annotated[int, whole(1)] = 1000

@@ -13,6 +13,7 @@ from syncd.directory.entries import as_text, guid_text, stable_id
 from syncd.directory.expand import expand
 from syncd.directory.kinds import Kind, Server
 from syncd.directory.ldif import LdifSearcher
+from syncd.directory.search import escape
 from syncd.directory.strategy import Entry
 from tests.directory.windows import (
     BASE,
@@ -188,6 +189,17 @@ def test_the_server_may_find_groups_in_groups() -> None:
     assert logins(found) == ["anna"]
     assert found.complete
     assert any("since the server would not" in note for note in found.notes)  # an export cannot
+
+
+def test_the_server_is_asked_once_for_the_groups_below_all_groups() -> None:
+    """With `nesting: server` one search for groups covers all sources that are nested; people are not searched so."""
+    entries = [user("anna"), group("in", ["anna"])]
+    directory = Windows([*entries, *(group(name, ["in"]) for name in ("one", "two", "flat"))])
+    flat = Source(kind="group", value=dn("flat"), nested=0)
+    expanded(directory, source("one"), source("two"), flat, nesting="server")
+    [chain] = [query.filter for query in directory.asked if "1.2.840.113556.1.4.1941" in query.filter]
+    assert chain.startswith("(&(objectClass=group)(|")
+    assert [escape(dn(name)) in chain for name in ("one", "two", "flat")] == [True, True, False]
 
 
 # --------------------------------------------------------------------------- other kinds
