@@ -40,11 +40,12 @@ def show(report: Report, console: Console, *, config: str, proof: bool = False) 
         proof: tell of every source what its read consists of, not only where there is something to look at.
     """
     outcomes = by_change(report.outcomes)
-    quiet = 0
+    quiet = unchanged = 0
     for judgement in report.judgements:
         lines = list(_lines(report, judgement, outcomes, config))
         if not lines and not proof:
             quiet += 1
+            unchanged += judgement.plan.unchanged
             continue
         say_line(console, _head(judgement))
         for line in (*lines, *_proofs(judgement, whole=proof)):
@@ -58,7 +59,6 @@ def show(report: Report, console: Console, *, config: str, proof: bool = False) 
     for error in report.errors:
         say_line(console, Text(f"error: {error}", style="bold red"))
     if quiet:
-        unchanged = sum(judgement.plan.unchanged for judgement in report.judgements)
         told = f"{_many(quiet, 'mailbox', 'mailboxes')} in step ({_many(unchanged, 'account')})"
         say_line(console, Text(told, style="dim"))
     if others := sum(judgement.plan.others for judgement in report.judgements):
@@ -108,7 +108,9 @@ def proof_line(source: str, proof: Proof) -> str:
     who = f" as {proof.identity}" if proof.identity else ""
     steps = ((proof.pages, "page"), (proof.ranges, "range"), (proof.groups, "group"))
     took = ", ".join(_many(count, what) for count, what in steps if count)
-    values = ", ".join(f"{count} {name}" for name, count in proof.values.items() if count) or "nobody"
+    values = ", ".join(f"{count} {name}" for name, count in proof.values.items() if count) or (
+        "nobody" if proof.server else "not read"
+    )
     return f"{source}{where}{who}: " + (f"{took}: {values}" if took else values)
 
 

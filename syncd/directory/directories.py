@@ -62,7 +62,7 @@ class Directories:
                 if working[name].urls:
                     own = [one for source, one in read.reads.items() if source.directory == name]
                     found_here = {search: one for search, one in read.discoveries.items() if search.directory == name}
-                    findings[name] += verdicts(reading, own, found_here)
+                    findings[name] += verdicts(reading, sources, own, found_here)
         return [finding for several in findings.values() for finding in several], read
 
     def read(
