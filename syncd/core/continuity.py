@@ -25,6 +25,8 @@ def wait_reason(last: tuple[str, str | None] | None, server: str, counter: str |
         return None
     if server != last[0]:
         return f"read from {server}, the last complete read was from {last[0]}; waits for a second complete read"
+    if last[1] and not counter:
+        return f"the change counter of {server} is not to be seen any more; waits for a second complete read"
     if last[1] and counter and _went_back(last[1], counter):
         return f"the change counter of {server} went back; waits for a second complete read"
     return None

@@ -116,6 +116,17 @@ def test_an_address_of_two_entries_is_managed_by_none() -> None:
     assert known == {"support@x.org"}
 
 
+def test_an_address_may_have_a_second_entry_that_was_not_found() -> None:
+    """While any search is not complete every mailbox found is in doubt, since another group may have its address."""
+    other = SEARCH._replace(filter="(cn=other)")
+    patterns = [pattern(), pattern(search=other)]
+    for complete in (True, False):
+        found_by = discovered(found()) | {other: Discovery(complete=complete, reasons=() if complete else ("limit",))}
+        ((_, box),) = described(patterns, found_by, ()).mailboxes
+        assert ("not all mailboxes are known" in box.doubt) != complete
+        assert not described([placing("all")], {}, ()).mailboxes[0][1].doubt
+
+
 def test_an_address_that_two_searches_find_is_managed_by_none() -> None:
     """It does not matter which mapping an entry was found by."""
     two = [pattern(), pattern(search=OTHER)]
