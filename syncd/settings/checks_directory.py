@@ -81,7 +81,7 @@ def _bind(bind: dict[str, Any], urls: list[str], tls: dict[str, Any], path: Path
         for key in ("dn", "password"):
             if bind.get(key) is None and set(bind) <= {"method", "dn", "password", "host"}:
                 yield Problem(path, f'missing key "{key}"')
-    elif method in {"external", "gssapi"}:
+    elif method in ("external", "gssapi"):  # no set: it may be anything, also what has no hash
         proof = "the certificate, or the socket," if method == "external" else "the Kerberos ticket"
         for key in given(bind, ("dn", "password")):
             yield Problem(path, f"{key} does not go with method: {method}; {proof} says who syncd is", key=key)

@@ -14,6 +14,7 @@ from pydantic import Field, WrapValidator, model_validator
 from syncd.settings import syntax, texts
 from syncd.settings.kinds import (
     DN,
+    BindName,
     Checked,
     ConfigPath,
     Count,
@@ -59,8 +60,8 @@ class Bind(Section):
 
     method: Annotated[Literal["simple", "external", "gssapi"], choice("simple", "external", "gssapi")] = "simple"
     """simple: DN and password; external: by client certificate or socket; gssapi: by a Kerberos ticket."""
-    dn: DN | None = None
-    """DN of the account that reads groups and users."""
+    dn: BindName | None = None
+    """DN of the account that reads groups and users; in Active Directory user@domain will do."""
     password: SecretRef | None = None
     """Its password, by reference."""
     host: Host | None = None

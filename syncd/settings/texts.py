@@ -19,12 +19,13 @@ ADDRESS_LENGTH = LOGIN_LENGTH = NAME_LENGTH = FOLDER_LENGTH = 256
 """Characters that the columns of `user_mail_account` hold: primary_addr, login, name, url, *_fullname."""
 PERSONAL_LENGTH = 64
 MAX_ID = 2**32 - 1
+"""Greatest context id: INT UNSIGNED."""
 ALL_LEVELS = 1000
 """Groups in groups; no directory has so many, and each costs a question."""
-"""Greatest context id: INT UNSIGNED."""
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 DURATION = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?").fullmatch
+_LOGON_NAME = re.compile(r"[^=,@\\]+(@|\\)[^=,@\\]+").fullmatch
 
 
 class Listen(NamedTuple):
@@ -186,6 +187,12 @@ def distinguished_name(value: object) -> str:
     accepted = text(value)
     names.normalise(accepted)
     return accepted
+
+
+def bind_name(value: object) -> str:
+    r"""Accept who binds: a DN, or what Active Directory takes too: `user@domain`, `DOMAIN\user` (MS-ADTS 5.1.1.1.1)."""
+    accepted = text(value)
+    return accepted if _LOGON_NAME(accepted) else distinguished_name(accepted)
 
 
 def listen(value: object) -> Listen | None:
