@@ -187,8 +187,8 @@ def _orphaned(orphan: Orphan, config: str) -> str:
     since = f" since {orphan.since:%F %T} UTC" if orphan.since else ""
     which = f"{in_shell(orphan.address)} --context {orphan.context} -c {config}"
     return (
-        f"{orphan.address} (context {orphan.context}) is not configured{since}: {orphan.claimed} accounts stay. "
-        f"Delete them: syncd retire {which}. Let go of them: syncd release {which}"
+        f"{orphan.address} (context {orphan.context}) is not configured{since}; left to you: "
+        f"{_many(orphan.claimed, 'account')}. Delete them: syncd retire {which}. Let go of them: syncd release {which}"
     )
 
 
@@ -197,7 +197,12 @@ def _summary(report: Report) -> Text:
     words = DONE if report.applied else PLANNED
     parts = [f"{count} {words.get(name, name)}" for name, count in counts.items() if count]
     busy = any(count for name, count in counts.items() if name != "unchanged")
-    return Text(", ".join(parts) if busy else f"in step: {counts['unchanged']} unchanged", style="bold")
+    if busy:
+        return Text(", ".join(parts), style="bold")
+    known = report.complete and not report.problems
+    return Text(
+        f"{'in step' if known else 'nothing to do, as far as is known'}: {counts['unchanged']} unchanged", style="bold"
+    )
 
 
 def _many(count: int, one: str, more: str | None = None) -> str:

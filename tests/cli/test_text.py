@@ -149,6 +149,25 @@ def test_accounts_in_step_are_those_of_the_mailboxes_in_step() -> None:
     assert "in step: 7 unchanged" in text.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [({}, "in step: 2"), ({"complete": False}, "nothing to do, as far as is known: 2")],
+)
+def test_the_last_line_says_in_step_only_of_what_was_read(more: dict[str, object], words: str) -> None:
+    """Nothing to do because nothing could be read is another thing than nothing to do."""
+    found = MailboxPlan(mailbox=reports.mailbox(), unchanged=2, **{"complete": True, **more})  # type: ignore[arg-type]
+    text = io.StringIO()
+    show(reports.report(Judgement(plan=found)), Console(file=text, width=200), config="c")
+    assert text.getvalue().splitlines()[-1] == f"{words} unchanged"
+
+
+def test_with_a_problem_the_last_line_does_not_say_in_step() -> None:
+    """A pattern that gives no mailbox, or a context that is not there, is no reason to be calm."""
+    text = io.StringIO()
+    show(reports.report(problems=("a:1: there is no context 'x'",)), Console(file=text, width=200), config="c")
+    assert "in step" not in text.getvalue()
+
+
 def test_what_is_outside_of_any_mailbox_is_told() -> None:
     """Problems of patterns and searches that did not come to their end have a line each, beside the mailboxes."""
     text = io.StringIO()
