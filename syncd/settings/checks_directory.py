@@ -62,7 +62,7 @@ def _directory(directory: dict[str, Any], path: Path) -> Iterator[Problem]:
         yield Problem((*path, "tls"), f"{pair[0]} needs {missing} beside it", key=pair[0])
     if isinstance(directory.get("bind"), dict):
         yield from _bind(directory["bind"], urls, tls, (*path, "bind"))
-    if directory.get("nesting") == "server" and directory.get("kind") in {"openldap", "389ds", "generic"}:
+    if directory.get("nesting") == "server" and directory.get("kind") in ("openldap", "389ds", "generic"):
         yield Problem((*path, "nesting"), f"server is for Active Directory, not for kind: {directory['kind']}")
     yield from users(directory.get("users"), (*path, "users"))
 

@@ -162,5 +162,5 @@ def test_who_binds_may_be_named_as_active_directory_does(name: str) -> None:
 @pytest.mark.parametrize("name", ["syncd", "@corp", "syncd@", "\\syncd", "a@b@c", "syncd@corp,dc=x", ""])
 def test_a_name_that_no_server_takes_is_refused(name: str) -> None:
     """A bare login is neither a DN nor a name of Active Directory."""
-    with pytest.raises(ValueError, match="DN|must|="):
+    with pytest.raises(ValueError, match=r"DN|must|="):
         texts.bind_name(name)
