@@ -26,7 +26,7 @@ class Census:
     """Which mailboxes there are."""
 
     configured: tuple[Mailbox, ...]
-    """All: what is claimed and not among them is orphaned, unless not everything is known."""
+    """All: what is claimed and not among them is orphaned, unless not all are known."""
     found: tuple[Mailbox, ...] = ()
     """Those of them that a pattern stands for."""
     problems: tuple[str, ...] = ()
@@ -40,8 +40,8 @@ class Census:
 
     @property
     def whole(self) -> bool:
-        """Whether all mailboxes are known, so that one that is not among them has left."""
-        return not self.undiscovered and not self.unclear
+        """Whether all searches came to their end, so that what is neither configured nor unclear has left."""
+        return not self.undiscovered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,14 +128,16 @@ def sightings(judgements: Sequence[Judgement]) -> dict[tuple[str, MailboxRef], f
 
 
 def register(ledger: Ledger, census: Census) -> None:
-    """Make all mailboxes known to the ledger; those that left are orphaned, unless not everything is known."""
+    """Make all mailboxes known to the ledger; those that left are orphaned, unless that cannot be told."""
     known = [(mailbox.ref, mailbox.address) for mailbox in census.configured]
-    ledger.register(known, whole=census.whole)
+    ledger.register(known, whole=census.whole, unclear=census.unclear)
 
 
 def orphans(ledger: Ledger, census: Census) -> tuple[Orphan, ...]:
-    """Give the claimed mailboxes that left; where not everything is known, those that had left before."""
+    """Give the claimed mailboxes that left; where not all are known, those that had left before."""
     found = ledger.orphans([mailbox.ref for mailbox in census.configured])
-    if census.whole:
-        return found
-    return tuple(one for one in found if one.since is not None and collation_key(one.address) not in census.unclear)
+    return tuple(
+        one
+        for one in found
+        if (census.whole or one.since is not None) and collation_key(one.address) not in census.unclear
+    )
