@@ -160,7 +160,7 @@ def desire(
         del accounts[user]
     reasons = [f"{read.source}: {reason}" for read in (*included, *excluded) for reason in read.reasons]
     reasons += [mailbox.doubt] if mailbox.doubt else []
-    elsewhere = _maybe_here(excluded, mailbox, users)
+    elsewhere = _maybe_here(excluded, mailbox, users, accounts)
     reasons += few(elsewhere, "entries")
     if not users.exists:
         reasons.append(f"context {mailbox.context} has no users in this database")
@@ -287,15 +287,16 @@ def _users_of(excluded: list[SourceRead], mailbox: Mailbox, users: Users) -> fro
     return frozenset(user for user in named if isinstance(user, int))
 
 
-def _maybe_here(excluded: list[SourceRead], mailbox: Mailbox, users: Users) -> list[str]:
-    """Tell of excluded entries that may exclude a user here, if it could be read which context they choose."""
+def _maybe_here(excluded: list[SourceRead], mailbox: Mailbox, users: Users, accounts: Mapping[int, Want]) -> list[str]:
+    """Tell of excluded entries that may exclude a user whom another one includes: their context is hidden."""
     return [
         f"{read.source}: {member.dn} may exclude user {user}: {unknown}"
         for read in excluded
         if read.source.chooser is not None
         for members in (read.members, read.disabled)
         for member in members.values()
-        if isinstance(unknown := _context(member, mailbox), str) and isinstance(user := identify(member, users), int)
+        if isinstance(unknown := _context(member, mailbox), str)
+        if isinstance(user := identify(member, users), int) and user in accounts
     ]
 
 

@@ -128,7 +128,7 @@ class Everybody:
         ):
             return None
         classes = [str(value, "ascii", "replace").lower() for value in attributes.get("objectclass", ())]
-        if self._reading.server.kind == "ad" and (not classes or not GROUP_CLASSES.isdisjoint(classes)):
+        if not GROUP_CLASSES.isdisjoint(classes) or not self._reading.shows_person(attributes, classes):
             return None
         return self._reading.person(Entry(dn, attributes), key, classes)
 

@@ -164,6 +164,8 @@ class Inquiry:
     def read(self) -> SourceRead:
         """Give what is known of the source now."""
         causes = self._causes - {cause for cause, known in self._settled.items() if all(known)}
+        if self._reasons and not causes:  # a reason of its own has the cause of one that is settled
+            causes = self._causes
         first, *others = self._proofs
         proof = replace(
             first,

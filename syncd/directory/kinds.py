@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 
 from syncd.core import dn as names
 from syncd.directory.connection import Options
-from syncd.directory.search import LiveSearcher, Query, Refused, Searcher, first
+from syncd.directory.search import LiveSearcher, Lost, Query, Refused, Searcher, first
 
 Kind = Literal["ad", "openldap", "389ds", "generic"]
 
@@ -27,6 +27,7 @@ _ATTRIBUTES = (
     "objectClass", "structuralObjectClass", "namingContexts", "defaultNamingContext", "supportedCapabilities",
     "vendorName", "vendorVersion", "highestCommittedUSN", "dsServiceName", "lastusn",
 )  # fmt: skip
+_UNABLE = frozenset((3, 11, 51, 52, 80))  # limits, busy, unavailable, other: says nothing about what the server is
 _REPLICA_UPDATE_VECTOR = "(&(objectClass=nsTombstone)(nsUniqueId=ffffffff-ffffffff-ffffffff-ffffffff))"
 _MAX_CSN = re.compile(r"\{replica (\d+)[^}]*\}\s+[0-9a-f]{20}\s+([0-9a-f]{8})([0-9a-f]{4})[0-9a-f]{4}([0-9a-f]{4})")
 
@@ -55,9 +56,10 @@ def recognise(searcher: Searcher, options: Options) -> Recognised:
     """Ask who the server is: two questions at most.
 
     Raises:
-        Lost: the connection ended. What the server refuses to tell is not known, and no error.
+        Lost: the connection ended, or the server is too busy to say what it is, which decides what is read. What it
+            refuses to tell is not known, and no error.
     """
-    root = _read(searcher, "", _ATTRIBUTES)
+    root = _read(searcher, "", _ATTRIBUTES, vital=options.kind == "auto")
     kind = told(root) if options.kind == "auto" else options.kind
     contexts = tuple(names.normalise(text) for text in _texts(root, "namingcontexts") if _is_dn(text))
     identity = searcher.connection.identity if isinstance(searcher, LiveSearcher) else ""
@@ -144,11 +146,19 @@ def _joined(stamps: Iterable[str]) -> str | None:
 # --------------------------------------------------------------------------- reading
 
 
-def _read(searcher: Searcher, dn: str, attributes: tuple[str, ...]) -> Mapping[str, list[bytes]]:
-    """Give an entry's attributes; none where it cannot be read."""
+def _read(
+    searcher: Searcher, dn: str, attributes: tuple[str, ...], *, vital: bool = False
+) -> Mapping[str, list[bytes]]:
+    """Give an entry's attributes; none where it cannot be read.
+
+    Raises:
+        Lost: the connection ended; or it is vital, and the server is not able to answer now.
+    """
     try:
         entry = first(searcher.search(Query(dn, "base", "(objectClass=*)", attributes)))
-    except Refused:
+    except Refused as error:
+        if vital and error.code in _UNABLE:
+            raise Lost(str(error)) from None
         return {}
     return entry.attributes if entry else {}
 

@@ -325,6 +325,13 @@ def test_an_exclusion_is_about_people_of_its_own_context(contexts: tuple[str, ..
     assert any("may exclude user 4" in reason for reason in desired.reasons) != bool(contexts)
 
 
+def test_an_exclusion_of_an_unknown_context_matters_only_to_who_is_included() -> None:
+    """An excluded entry that hides its context stops nothing where nobody else includes its user."""
+    barred = member("b", logins=("berta",))
+    desired = choosing(read(CHOSEN, member("carol")._replace(contexts=("1",))), read(OUTSIDE, barred))
+    assert (desired.accounts.keys(), desired.excludes_complete, desired.reasons) == ({5}, True, ())
+
+
 def test_an_excluded_entry_is_out_whatever_context_it_names() -> None:
     """The very entry that is excluded gets nothing, also where what names its context cannot be read."""
     one = member("berta")

@@ -160,6 +160,34 @@ def test_dangling_values_may_count_for_nothing() -> None:
     assert found.complete
 
 
+@pytest.mark.parametrize("bulk_above", [0, 1000])
+def test_a_group_that_hides_its_class_is_no_person(bulk_above: int) -> None:
+    """In Active Directory groups have logins too, so an entry without a class may be one: the source is incomplete."""
+    hidden = group("hidden", [])
+    del hidden.attributes["objectclass"]
+    directory = Windows([user("anna"), hidden, group("all", ["anna", "hidden"])])
+    directory.bulk_above = bulk_above
+    found = read(directory, "all")
+    assert (logins(found), found.causes) == (["anna"], {"unreadable"})
+    assert found.proof.values == {"user": 1, "not readable": 1}
+
+
+@pytest.mark.parametrize("bulk_above", [0, 1000])
+def test_who_may_be_disabled_counts_as_enabled_and_is_told(bulk_above: int) -> None:
+    """Where userAccountControl is hidden the member stays one, and a note says of how many that is so."""
+    hidden = user("hidden")
+    del hidden.attributes["useraccountcontrol"]
+    directory = Windows([user("anna"), hidden, group("all", ["anna", "hidden"]), group("few", ["anna"])])
+    directory.bulk_above = bulk_above
+    everybody, few = expanded(directory, source("all"), source("few")).reads.values()
+    assert logins(everybody) == ["anna", "hidden"]
+    assert everybody.complete
+    assert [note for note in everybody.notes if "of 1 members userAccountControl may not be read" in note]
+    assert not [note for note in few.notes if "userAccountControl" in note]
+    kept = read(directory, "all", disabled="keep")
+    assert not [note for note in kept.notes if "userAccountControl" in note]
+
+
 def test_who_has_a_sid() -> None:
     """A source `<SID=…>` is the person, the group or nobody with it."""
     directory = Windows([user("anna", number=1101), group("all", ["anna"], 1102), user("off", number=1103)])
@@ -220,6 +248,26 @@ def test_a_locked_account_of_389_is_disabled() -> None:
     assert other("389ds", lock, here, sources=wanted) == [["on"]]
     assert other("389ds", lock, here, sources=wanted, disabled="keep") == [["off", "on"]]
     assert other("openldap", lock, here, sources=wanted) == [["off", "on"]]
+
+
+@pytest.mark.parametrize("bulk_above", [0, 1000])
+def test_an_address_makes_no_person_of_what_hides_its_class(bulk_above: int) -> None:
+    """Groups have addresses too: without its class only an entry with what people alone have is a person."""
+    entries = [
+        Entry("cn=hidden,dc=x", {"mail": [b"team@x"]}),
+        Entry("uid=anna,dc=x", {"mail": [b"anna@x"], "objectclass": [b"person"]}),
+        Entry("uid=bert,dc=x", {"mail": [b"bert@x"], "uid": [b"bert"]}),
+        Entry("cn=all,dc=x", {"objectclass": [b"groupOfNames"],
+                              "member": [b"cn=hidden,dc=x", b"uid=anna,dc=x", b"uid=bert,dc=x"]}),
+    ]  # fmt: skip
+    directory = LdifSearcher(entries, "ldap://x")
+    directory.bulk_above = bulk_above
+    wanted = Source(kind="group", value="cn=all,dc=x")
+    for names, expected in (("mail",), ["anna@x"]), (("uid", "mail"), ["anna@x", "bert", "bert@x"]):
+        rules = tuple(Rule("mail", (attribute(name),)) for name in names)
+        options = Options(urls=(), base="dc=x", rules=rules)
+        found = expand(directory, Server("openldap", ("dc=x",), None, ""), [wanted], options).reads[wanted]
+        assert (logins(found), found.causes) == (expected, {"unreadable"})
 
 
 ANNA = Entry(

@@ -9,7 +9,7 @@ from syncd.core.reads import SourceRead
 from syncd.directory.connection import Options
 from syncd.directory.expand import expand
 from syncd.directory.groups import InvalidUrl, MemberUrl, parse_url
-from syncd.directory.kinds import Server
+from syncd.directory.kinds import Kind, Server
 from syncd.directory.ldif import LdifSearcher
 from syncd.directory.strategy import Entry
 from tests.directory.windows import Windows, dn, group, logins, read, user
@@ -93,6 +93,15 @@ def test_a_group_that_changes_all_the_time_is_incomplete() -> None:
     assert sum(asked.startswith("member;range=10") for asked in reads) == 3
 
 
+def test_ranges_without_a_counter_are_not_known_to_be_whole() -> None:
+    """Where uSNChanged may not be read nobody knows whether the group changed between two ranges."""
+    directory = crowd(25)
+    directory.change = lambda _asked, answer: answer.pop("usnchanged", None) and None
+    found = read(directory, "all")
+    assert found.causes == {"range"}
+    assert "uSNChanged may not be read" in " ".join(found.reasons)
+
+
 @pytest.mark.parametrize(
     "answer",
     [{}, {"member": [b"CN=u1,OU=All,DC=ad,DC=x"]}, {"member;range=11-*": []}, {"member;range=10-19": []}],
@@ -174,6 +183,22 @@ def test_members_that_the_server_worked_out_are_taken() -> None:
     """Where a class without members of its own shows some, the server has evaluated the URL; nobody does it again."""
     found = of(entry("dyn", "groupOfURLs", member="cn=bert,dc=x", memberURL="ldap:///dc=x??sub?(ou=a)"))
     assert logins(found) == ["bert"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes", "lists"),
+    [("389ds", ("groupOfURLs", "ourGroup"), {"member": "cn=bert,dc=x"}),
+     ("openldap", ("groupOfURLs", "posixGroup"), {"memberUid": "bert"})],
+)  # fmt: skip
+def test_members_that_nobody_worked_out_are_not_taken_for_all(
+    kind: Kind, classes: tuple[str, ...], lists: dict[str, str]
+) -> None:
+    """Where the server evaluates no URL, or the values may be of another class, the URL is evaluated beside them."""
+    one = entry("dyn", *classes, memberURL="ldap:///dc=x??sub?(ou=a)", **lists)
+    wanted = Source(kind="group", value=one.dn)
+    server = Server(kind, ("dc=x",), None, "")
+    found = expand(LdifSearcher([*PEOPLE, one], "ldap://x"), server, [wanted], Options(urls=(), base="dc=x"))
+    assert logins(found.reads[wanted]) == ["anna", "bert", "carl"]
 
 
 def test_a_search_among_labeled_uris() -> None:
