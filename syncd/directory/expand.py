@@ -69,12 +69,9 @@ def _run(walks: Sequence[Walk], lookup: Lookup) -> Expansion:
     """Follow the groups at hand of all walks to their ends."""
     wholes = Wholes(lookup)
     while any(walk.frontier for walk in walks):
-        wanted: dict[str, str] = {}
         for walk in walks:
             walk.frontier = [(wholes.whole(group, walk), path) for group, path in walk.frontier]
-            for group, _ in walk.frontier:
-                wanted.update(group.members)
-        lookup.fetch(wanted)
+        lookup.fetch(_wanted(walks))  # not kept: it may be 100,000 names, and more is made of them now
         for walk in walks:
             walk.step(lookup.found)
     add_primary_members(walks, lookup)
@@ -85,6 +82,15 @@ def _run(walks: Sequence[Walk], lookup: Lookup) -> Expansion:
         {walk.source: walk.read(notes, wholes.ranges(walk.entered)) for walk in walks},
         {walk.source: tuple(walk.foreign) for walk in walks if walk.foreign},
     )
+
+
+def _wanted(walks: Iterable[Walk]) -> dict[str, str]:
+    """Give the member values of the groups at hand, by key."""
+    wanted: dict[str, str] = {}
+    for walk in walks:
+        for group, _ in walk.frontier:
+            wanted.update(group.members)
+    return wanted
 
 
 def _start_groups(walks: Iterable[Walk], lookup: Lookup, options: Options, anyone: bool) -> None:
