@@ -63,7 +63,12 @@ class Facts:
         """Say why the removals of a mailbox wait for another complete read of its members; None = they do not."""
         cursor = self.cursors.get(mailbox.ref)
         last = (cursor.server, cursor.counter) if cursor else None
-        return continuity.wait_reason(last, *self.answered(mailbox))
+        server, counter = self.answered(mailbox)
+        if server:
+            return continuity.wait_reason(last, server, counter)
+        names = sorted({source.directory for source in mailbox.sources if source.from_directory})
+        known = {name: self.read.answered[name] for name in names if name in self.read.answered}
+        return continuity.partial_wait_reason(last, known)
 
     def answered(self, mailbox: Mailbox) -> tuple[str, str | None]:
         """Give the servers that the members of a mailbox were read from, and their change counters, as one text each.
