@@ -151,14 +151,14 @@ def desire(
         if chosen != mailbox.context:
             continue  # a member all the same, but of another context
         known = accounts.get(user)
-        if known is not None:
+        if known is not None and _is_entry(known.member) and _is_entry(member):
             doubles.append(f"{known.member.dn} and {member.dn} are both user {user} ({known.login})")
         if known is None or _nearer(member, known.member):
             accounts[user] = Want(_login(member, user, users), member)
     excluded_users = _users_of(excluded, mailbox, users)
     for user in excluded_users & accounts.keys():
         del accounts[user]
-    reasons = [f"{read.source}: {reason}" for read in (*included, *excluded) for reason in read.reasons]
+    reasons = [_told(read, reason) for read in (*included, *excluded) for reason in read.reasons]
     reasons += [mailbox.doubt] if mailbox.doubt else []
     elsewhere = _maybe_here(excluded, mailbox, users, accounts)
     reasons += few(elsewhere, "entries")
@@ -261,6 +261,11 @@ def _among(parts: frozenset[str], member: str, key: str) -> bool:
     return not parts.isdisjoint((member, f"dn:{key}" if _has_stable_id(member) else key))
 
 
+def _is_entry(member: Member) -> bool:
+    """Tell whether a member comes from a directory, and not from a list of logins or a group of Open-Xchange."""
+    return not member.id.startswith(("ox:", "login:"))
+
+
 def _has_stable_id(member: str) -> bool:
     return bool(member) and not member.startswith(("dn:", "ox:", "login:"))
 
@@ -302,7 +307,12 @@ def _maybe_here(excluded: list[SourceRead], mailbox: Mailbox, users: Users, acco
 
 def _notes(reads: list[SourceRead]) -> Iterator[str]:
     for read in reads:
-        yield from (f"{read.source}: {note}" for note in read.notes)
+        yield from (_told(read, note) for note in read.notes)
+
+
+def _told(read: SourceRead, text: str) -> str:
+    """Begin a text about a source with its name, unless it names it anyway."""
+    return text if f"{read.source.kind} {read.source.value}" in text else f"{read.source}: {text}"
 
 
 def _excluding_nobody(excluded: list[SourceRead]) -> Iterator[str]:

@@ -350,6 +350,22 @@ def test_exclusions_that_choose_nothing_hold_in_every_context() -> None:
 # --------------------------------------------------------------------------- what is passed on
 
 
+def test_who_is_listed_beside_the_own_entry_is_no_second_entry() -> None:
+    """Sources that overlap are usual; only two entries of a directory for one user are worth telling."""
+    listed = Source(kind="users", value="berta", logins=("berta",))
+    desired = decided(read(SUPPORT, member("berta")), read_listed(listed), box=mailbox(sources=(SUPPORT, listed)))
+    assert set(desired.accounts) == {4}
+    assert desired.notes == ()
+
+
+def test_a_reason_names_its_source_once() -> None:
+    """A text of the directory that names the group is not begun with the group again; any other text is."""
+    texts = (f"ldap://one: group {SUPPORT.value}: a part", "ldap://one: the connection was lost")
+    found = read(SUPPORT, member("berta"), complete=False)
+    desired = decided(replace(found, reasons=texts, notes=texts))
+    assert desired.reasons == desired.notes == (texts[0], f"{SUPPORT}: {texts[1]}")
+
+
 def test_two_entries_of_one_user_are_told() -> None:
     """Both are named, with the user whom they mean."""
     two = member("b", logins=("berta",))
