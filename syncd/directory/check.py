@@ -36,7 +36,7 @@ def usable(options: Options) -> tuple[list[Finding], Options]:
     findings: list[Finding] = []
     urls: list[str] = []
     for url in options.urls:
-        of_this = list(_named(options, _check_server(url, options)))
+        of_this = list(named(options, _check_server(url, options)))
         findings += of_this
         if all(finding.ok for finding in of_this):
             urls.append(url)
@@ -57,15 +57,6 @@ def verdicts(
         reads: its sources, with what other directories knew of their members.
         discoveries: its searches.
     """
-    yield from _named(reading.options, _verdicts(reading, sources, reads, discoveries))
-
-
-def _verdicts(
-    reading: Reading,
-    sources: Collection[Source],
-    reads: Iterable[SourceRead],
-    discoveries: Mapping[Search, Discovery],
-) -> Iterator[Finding]:
     if reading.server is None:  # it answered a moment ago
         reasons = dict.fromkeys(reason for read in reads for reason in read.reasons)
         yield Finding(False, "sources", "; ".join(reasons) or "not read: the connection was lost")
@@ -87,7 +78,7 @@ def _verdicts(
             yield Finding(True, what, f"{count} found")
 
 
-def _named(options: Options, findings: Iterable[Finding]) -> Iterator[Finding]:
+def named(options: Options, findings: Iterable[Finding]) -> Iterator[Finding]:
     """Put the directory's name before what was looked at, where there are several directories."""
     for one in findings:
         yield one._replace(what=f"{options.name}: {one.what}") if options.name else one
@@ -151,7 +142,7 @@ def _check_source(read: SourceRead, doubt: str) -> Iterator[Finding]:
         yield Finding(
             len(nameless) < len(read.members),
             what,
-            f"{len(nameless)} of {_counted(len(read.members), 'member')} have no {', '.join(wanted)}",
+            f"{len(nameless)} of {len(read.members)} have no {', '.join(wanted)}",
             "check the rules in users, and that the bind DN may read the attribute",
         )
 

@@ -13,10 +13,9 @@ from collections.abc import Generator, Iterator, Mapping
 from syncd.core import dn as names
 from syncd.directory.entries import Found, Person, Reading, stable_id
 from syncd.directory.groups import GROUP_CLASSES, UID_PREFIX
-from syncd.directory.search import any_of
+from syncd.directory.search import AT_ONCE, any_of
 from syncd.directory.strategy import Entry
 
-_CHUNK = 50  # wanted entries that a question by name brings
 _GRACE = 2  # pages
 _KEPT = 50_000  # unwanted people that are kept at least; 25 MB
 
@@ -78,7 +77,7 @@ class Everybody:
             hits += brought
             spare -= passed
             whole = whole and spare > 0
-            if hits < _CHUNK * (number - _GRACE):
+            if hits < AT_ONCE * (number - _GRACE):
                 pages.close()
                 return
         self._complete = whole

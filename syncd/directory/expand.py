@@ -19,9 +19,9 @@ from syncd.directory.connection import Options
 from syncd.directory.entries import ABSENT, Reading, named
 from syncd.directory.foreign import Expansion
 from syncd.directory.kinds import Server
-from syncd.directory.lookup import Lookup, chunks
+from syncd.directory.lookup import Lookup
 from syncd.directory.primary import add_primary_members
-from syncd.directory.search import Query, Refused, Searcher, any_of, escape
+from syncd.directory.search import Query, Refused, Searcher, any_of, chunks, escape
 from syncd.directory.sids import NAME, find_by_sid
 from syncd.directory.walk import Walk
 from syncd.directory.whole import Wholes

@@ -43,6 +43,11 @@ class Server(NamedTuple):
     identity: str
     """Who is bound: the DN, `anonymous`, or the SASL mechanism and identity; empty for an export."""
 
+    def naming_context(self, dn: str) -> str | None:
+        """Give the naming context that holds a normalised DN; None where the server is not known to hold it."""
+        held = [context for context in self.contexts if names.lies_in(dn, context)]
+        return max(held, key=len, default=None)
+
 
 class Recognised(NamedTuple):
     """What the root DSE, and at most one entry beside it, said."""
@@ -106,8 +111,7 @@ def _counter(searcher: Searcher, server: Server, root: Mapping[str, list[bytes]]
     if server.kind == "ad":
         service = "".join(char if char.isalnum() else "-" for char in next(_texts(root, "dsservicename"), "").lower())
         return _joined(_stamp(number, service) for number in _texts(root, "highestcommittedusn"))
-    held = [context for context in server.contexts if f",{names.normalise(base)}".endswith(f",{context}")]
-    suffix = max(held, key=len, default="")
+    suffix = server.naming_context(names.normalise(base))
     if server.kind == "389ds":
         numbers = [
             _stamp(text, name.partition(";")[2])
@@ -115,16 +119,14 @@ def _counter(searcher: Searcher, server: Server, root: Mapping[str, list[bytes]]
             if name.partition(";")[0] == "lastusn"
             for text in _texts(root, name)
         ]
-        return _joined(numbers) or _joined(_update_vector(searcher, suffix))
-    if not suffix:
+        return _joined(numbers) or (_joined(_update_vector(searcher, suffix)) if suffix else None)
+    if suffix is None:
         return None
     return _joined(_texts(_read(searcher, suffix, ("contextCSN",)), "contextcsn"))
 
 
 def _update_vector(searcher: Searcher, suffix: str) -> Iterable[str]:
     """Give the last change of every replica that 389 Directory Server knows: a CSN is time, number, replica, part."""
-    if not suffix:
-        return []
     query = Query(suffix, "sub", _REPLICA_UPDATE_VECTOR, ("nsds50ruv",))
     try:
         entry = first(searcher.search(query))

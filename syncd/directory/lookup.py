@@ -21,13 +21,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from syncd.core import dn as names
 from syncd.directory.entries import ABSENT, Found, Person, Reading, Trouble
 from syncd.directory.everybody import Everybody
 from syncd.directory.groups import UID_PREFIX
 from syncd.directory.search import (
+    AT_ONCE,
     NO_SUCH_OBJECT,
     REFERRAL,
     Query,
@@ -35,16 +36,14 @@ from syncd.directory.search import (
     Scope,
     Searcher,
     any_of,
+    chunks,
     escape,
     first,
 )
 from syncd.directory.strategy import Entry
 
-_CHUNK = 50  # alternatives in one filter; servers are quadratic in it, 20 to 50 is best (measured with OpenLDAP)
 _PROBES = 100  # entries asked for one by one to learn why they were not found
 _STRANGE = 10  # parents outside of what the server is known to hold whose children are asked for
-
-T = TypeVar("T")
 
 
 class _Family(NamedTuple):
@@ -123,8 +122,7 @@ class Lookup:
 
     def root(self, key: str) -> str | None:
         """Give the naming context that holds a name; None where the server is not known to hold it."""
-        held = [context for context in self._contexts if f",{key}".endswith(f",{context}")]
-        return max(held, key=len) if held else None
+        return self.reading.server.naming_context(key)
 
     # ------------------------------------------------------------------ everything at once
 
@@ -182,7 +180,7 @@ class Lookup:
             if root is None:
                 strange.append(family)
                 continue
-            full = len(family.wanted) // _CHUNK * _CHUNK
+            full = len(family.wanted) // AT_ONCE * AT_ONCE
             troubles |= self._ask(family.parent, "one", family.wanted[:full])
             if full < len(family.wanted):
                 left[root].append(_Family(family.parent, family.wanted[full:]))
@@ -211,7 +209,7 @@ class Lookup:
 
     def _search_root(self, key: str) -> str | None:
         """Give what to search for a name below: the base, or the naming context that holds it."""
-        return self.base if f",{key}".endswith(f",{self._base_key}") else self.root(key)
+        return self.base if names.lies_in(key, self._base_key) else self.root(key)
 
     def _outside(self, written: str) -> Trouble:
         held = "; ".join(self._contexts)
@@ -326,9 +324,3 @@ def _assertion(written: str) -> tuple[str, str] | None:
         return None
     texts = [f"({kind}={escape(value)})" for kind, value in parts]
     return (texts[0] if len(texts) == 1 else f"(&{''.join(texts)})"), parent
-
-
-def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Give as many at a time as one filter should have alternatives."""
-    for start in range(0, len(items), _CHUNK):
-        yield items[start : start + _CHUNK]
