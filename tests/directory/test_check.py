@@ -71,8 +71,9 @@ def test_what_is_wrong_has_a_hint(slapd: Slapd) -> None:
 
 def test_who_is_no_member_is_counted_in_the_line_of_the_source(tmp_path: Path) -> None:
     """Classes of values that make no member are told with their numbers, and how many groups there are."""
-    people = [_ROOT, entry("uid=anna,SUFFIX", ("sAMAccountName", "anna"), ("userAccountControl", "512"))]
-    people.append(entry("uid=bert,SUFFIX", ("objectClass", "user"), ("userAccountControl", "514")))
+    user, control = ("objectClass", "user"), "userAccountControl"
+    people = [_ROOT, entry("uid=anna,SUFFIX", user, ("sAMAccountName", "anna"), (control, "512"))]
+    people.append(entry("uid=bert,SUFFIX", user, (control, "514")))
     people.append(entry("cn=printer,SUFFIX", ("objectClass", "printQueue")))
     listed = [("member", f"{name},SUFFIX") for name in ("uid=anna", "uid=bert", "cn=printer", "cn=more", "uid=gone")]
     groups = [entry("cn=all,SUFFIX", ("objectClass", "groupOfNames"), *listed)]
