@@ -97,14 +97,16 @@ class _Comparison:
     recovered: list[Claim] = field(default_factory=list)
     refreshed: list[Claim] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
-    by_member: dict[str, list[Claim]] | None = None
-    """Made when it is needed; see `_claims_of`."""
+    former: dict[str, Claim] = field(default_factory=dict)
+    """By member: held claims of users who exist and should not have the mailbox."""
 
     def run(self, observed: Iterable[Observed]) -> MailboxPlan:
         mailbox = self.desired.mailbox
         right = wanted(mailbox.account)
         stored: dict[int, Observed] = {}
         several: dict[int, list[Observed]] = {}
+        leavers = [claim for user, claim in self.claims.items() if user not in self.desired.accounts]
+        self.former.update((claim.member, claim) for claim in leavers if claim.held and claim.user in self.users.ids)
         count = 0
         for account in observed:
             count += account.secondary
@@ -128,9 +130,9 @@ class _Comparison:
                 self._refresh(want, claim, seen)
                 continue
             self._should_have(user, want, several.get(user) or stored.get(user), claim, right)
-        for user in (user for user in self.claims if user not in self.desired.accounts):
-            found = several.get(user) or ([stored[user]] if user in stored else [])
-            self._should_not_have(self.claims[user], found)
+        for claim in leavers:
+            found = several.get(claim.user) or ([stored[claim.user]] if claim.user in stored else [])
+            self._should_not_have(claim, found)
         if mailbox.extra == "remove":
             self._extras(stored, several)
         else:
@@ -178,7 +180,7 @@ class _Comparison:
         self.changes.append(self._change(Op.UPDATE, account.user, want, account=account, new=fields))
 
     def _adopt(self, user: int, want: Want, account: Observed, right: Fields) -> None:
-        if (reason := self._uncertain(user, want)) is not None:
+        if (reason := self._uncertain(want)) is not None:
             self._withhold(user, want.login, want.member.dn, "adopt", reason, account.id)
             return
         self.adopted.append(
@@ -187,29 +189,19 @@ class _Comparison:
         self._keep(want, account, right)
 
     def _create(self, user: int, want: Want, right: Fields) -> None:
-        if (reason := self._uncertain(user, want)) is not None:
+        if (reason := self._uncertain(want)) is not None:
             self._withhold(user, want.login, want.member.dn, Op.CREATE, reason)
             return
         self.changes.append(self._change(Op.CREATE, user, want, account=None, new=right))
 
-    def _uncertain(self, user: int, want: Want) -> str | None:
+    def _uncertain(self, want: Want) -> str | None:
         """Say why an account may not be given to a user now; None = it may."""
         if not self.desired.excludes_complete:
             return EXCLUSION_UNKNOWN
-        former = next((claim for claim in self._claims_of(want.member.id) if claim.user != user), None)
-        doubt = self.desired.doubtful(want.member.id) if former is not None else None
-        if doubt is None or former is None:
+        former = self.former.get(want.member.id)
+        if former is None or (doubt := self.desired.doubtful(want.member.id)) is None:
             return None
         return f"the member was user {former.user} ({former.login}) before, and {doubt}"
-
-    def _claims_of(self, member: str) -> list[Claim]:
-        """Give the held claims that came from a member, of users who exist and should have nothing by another one."""
-        if self.by_member is None:
-            self.by_member = {}
-            for claim in self.claims.values():
-                if claim.held and claim.user in self.users.ids and claim.user not in self.desired.accounts:
-                    self.by_member.setdefault(claim.member, []).append(claim)
-        return self.by_member.get(member, [])
 
     def _refresh(self, want: Want, claim: Claim, account: Observed) -> None:
         """Note the member's present id, DN and login, and a newly verified password, where they differ."""
