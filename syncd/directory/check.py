@@ -25,6 +25,7 @@ _KINDS = {
 }
 _TOLD_OTHERWISE = frozenset(("user", "group", "not found", "ignored empty"))
 """Classes of member values that need no number of their own."""
+_NOBODY = "what is misspelled, or may not be read or searched by the bind DN, gives nobody either"
 
 
 def usable(options: Options) -> tuple[list[Finding], Options]:
@@ -131,7 +132,7 @@ def _check_source(read: SourceRead, doubt: str) -> Iterator[Finding]:
     what = str(replace(read.source, directory=""))  # its findings name the directory
     reasons = [reason for reason in read.reasons if reason != doubt]
     if not reasons:
-        yield Finding(True, what, _found(read))
+        yield Finding(True, what, _found(read), "" if any(read.proof.values.values()) else _NOBODY)
     for reason in reasons:
         yield Finding(False, what, reason, f"incomplete ({_found(read)} so far): nobody is removed because of it")
     for note in read.notes:

@@ -83,6 +83,15 @@ def test_who_is_no_member_is_counted_in_the_line_of_the_source(tmp_path: Path) -
     assert found.detail == "1 member, 1 without an entry, 1 disabled, 1 ignored printer, in 2 groups"
 
 
+def test_nobody_is_told_with_what_it_may_mean(tmp_path: Path) -> None:
+    """No server complains about an attribute that it does not know, so a source without anybody has a hint."""
+    settings = export(tmp_path / "x.ldif", _ROOT, person("anna"))
+    found = checked(settings, by_filter("(departmentNumbr=5)"), by_filter("(uid=*)"))
+    told = {one.detail: "misspelled" in one.hint for one in found if one.what.startswith("filter")}
+    assert told["0 members"]
+    assert not told["1 member"]
+
+
 def test_of_found_groups_only_faults_are_told(tmp_path: Path) -> None:
     """A search has one line however many groups it leads to; one of them that cannot be read has its own."""
     settings = export(tmp_path / "x.ldif", _ROOT, person("anna"), group("good", ["anna"]))
