@@ -26,7 +26,7 @@ class Census:
     """Which mailboxes there are."""
 
     configured: tuple[Mailbox, ...]
-    """All: what is claimed and not among them is orphaned, unless not everything is known."""
+    """All: what is claimed and not among them is orphaned, unless not all are known."""
     found: tuple[Mailbox, ...] = ()
     """Those of them that a pattern stands for."""
     problems: tuple[str, ...] = ()
@@ -40,8 +40,8 @@ class Census:
 
     @property
     def whole(self) -> bool:
-        """Whether all mailboxes are known, so that one that is not among them has left."""
-        return not self.undiscovered and not self.unclear
+        """Whether all searches came to their end, so that what is neither configured nor unclear has left."""
+        return not self.undiscovered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,12 @@ class Facts:
         """Say why the removals of a mailbox wait for another complete read of its members; None = they do not."""
         cursor = self.cursors.get(mailbox.ref)
         last = (cursor.server, cursor.counter) if cursor else None
-        return continuity.wait_reason(last, *self.answered(mailbox))
+        server, counter = self.answered(mailbox)
+        if server:
+            return continuity.wait_reason(last, server, counter)
+        names = sorted({source.directory for source in mailbox.sources if source.from_directory})
+        known = {name: self.read.answered[name] for name in names if name in self.read.answered}
+        return continuity.partial_wait_reason(last, known)
 
     def answered(self, mailbox: Mailbox) -> tuple[str, str | None]:
         """Give the servers that the members of a mailbox were read from, and their change counters, as one text each.
@@ -130,14 +135,16 @@ def sightings(judgements: Sequence[Judgement]) -> dict[tuple[str, MailboxRef], f
 
 
 def register(ledger: Ledger, census: Census) -> None:
-    """Make all mailboxes known to the ledger; those that left are orphaned, unless not everything is known."""
+    """Make all mailboxes known to the ledger; those that left are orphaned, unless that cannot be told."""
     known = [(mailbox.ref, mailbox.address) for mailbox in census.configured]
-    ledger.register(known, whole=census.whole)
+    ledger.register(known, whole=census.whole, unclear=census.unclear)
 
 
 def orphans(ledger: Ledger, census: Census) -> tuple[Orphan, ...]:
-    """Give the claimed mailboxes that left; where not everything is known, those that had left before."""
+    """Give the claimed mailboxes that left; where not all are known, those that had left before."""
     found = ledger.orphans([mailbox.ref for mailbox in census.configured])
-    if census.whole:
-        return found
-    return tuple(one for one in found if one.since is not None and collation_key(one.address) not in census.unclear)
+    return tuple(
+        one
+        for one in found
+        if (census.whole or one.since is not None) and collation_key(one.address) not in census.unclear
+    )

@@ -27,7 +27,6 @@ from syncd.core.guard import judge
 from syncd.core.model import Mailbox, MailboxRef, Observed
 from syncd.core.patterns import Pattern, told_once
 from syncd.core.plan import not_read, plan
-from syncd.core.verdict import result_of, summary
 from syncd.directory.directories import Directories
 from syncd.errors import LedgerError, StoreRefused, SyncdError
 from syncd.facts import Census, Facts, advanced, counted, orphans, register, sightings
@@ -36,6 +35,7 @@ from syncd.ledger.lease import Lease
 from syncd.ledger.ledger import Ledger
 from syncd.openxchange.base import AccountStore
 from syncd.people import members_of, with_leavers
+from syncd.telemetry.telling import tell
 
 WINDOW = timedelta(hours=24)
 """What the limits count over."""
@@ -158,7 +158,7 @@ class Reconciler:
             with self._phase("record"):
                 self._record(report, facts)
             report = replace(report, finished=self.clock(), phases=dict(self._phases))
-        _tell(report)
+        tell(report)
         return report
 
     # ------------------------------------------------------------------ gather
@@ -350,23 +350,3 @@ def _merged(
 ) -> dict[MailboxRef, frozenset[str]]:
     nothing: frozenset[str] = frozenset()
     return {ref: stored.get(ref, nothing) | given.get(ref, nothing) for ref in {*stored, *given}}
-
-
-def _tell(report: Report) -> None:
-    for judgement in report.judgements:
-        for objection in judgement.objections:
-            _log.warning("plan.held", limit=objection.limit, digest=judgement.held_digest, message=objection.message)
-        if not judgement.plan.complete:
-            mailbox = judgement.plan.mailbox
-            reasons = list(judgement.plan.reasons)
-            _log.warning("read.incomplete", mailbox=mailbox.address, context=mailbox.context, reasons=reasons)
-    for error in report.errors:
-        _log.error("run.error", error=error)
-    _log.info(
-        "run.finished",
-        run=report.run,
-        result=result_of(report).value,
-        seconds=round((report.finished - report.started).total_seconds(), 3),
-        server=report.server,
-        **summary(report),
-    )

@@ -99,6 +99,25 @@ def test_removals_wait_where_one_of_two_directories_is_another_server() -> None:
     assert same.wait_reason(box) is None
 
 
+@pytest.mark.parametrize(
+    ("lab", "words"),
+    [
+        pytest.param(TWO, "", id="the same"),
+        pytest.param(Answered("ldap://three", LATE), "ldap://three", id="another server"),
+        pytest.param(TWO._replace(counter=EARLY), "went back", id="an older state"),
+        pytest.param(TWO._replace(counter=None), "not to be seen any more", id="no counter"),
+    ],
+)
+def test_removals_wait_where_the_one_directory_that_answered_is_another_server(lab: Answered, words: str) -> None:
+    """Who is disabled loses the mailbox though another directory is down, so the one that says so must be the same."""
+    box = mailbox(sources=(HQ, LAB), exclude=())
+    cursors = {box.ref: Cursor(*facts(box, answered={"hq": ONE, "lab": TWO}).answered(box), True)}
+    reason = facts(box, answered={"lab": lab}, cursors=cursors).wait_reason(box)
+    assert words in reason if reason is not None else words == ""
+    assert facts(box, answered={"lab": lab}).wait_reason(box) is None
+    assert facts(box, answered={}, cursors=cursors).wait_reason(box) is None
+
+
 # --------------------------------------------------------------------------- advanced
 
 

@@ -172,7 +172,8 @@ def _in_open_xchange(plans: Sequence[MailboxPlan]) -> Iterator[Finding]:
             if source.kind != "ox_group":
                 continue
             what = f"{source} of context {plan.mailbox.context}"
-            wrong = next((reason for reason in plan.reasons if f"{source}: " in reason), "")
+            about = f"{source}: "
+            wrong = next((reason.removeprefix(about) for reason in plan.reasons if reason.startswith(about)), "")
             users = plan.proofs[str(source)].values.get("user", 0)
             detail = wrong or f"{users} {'user' if users == 1 else 'users'}"
             told.setdefault((what, plan.mailbox.context), Finding(ok=not wrong, what=what, detail=detail))
@@ -198,5 +199,5 @@ def _members(plans: Sequence[MailboxPlan]) -> Iterator[Finding]:
         ambiguous = sum(reason.startswith("ambiguous") for reason in reasons[what])
         detail = f"{found} of {found + missing} are users of Open-Xchange"
         detail += f", {ambiguous} could be several" if ambiguous else ""
-        hint = "login or rules in directory.users must lead to users; `syncd plan` says why not, member by member"
+        hint = "the rules in users (or its login) must lead to users; `syncd plan` says why not, member by member"
         yield Finding(ok=found > 0, what=what, detail=detail, hint=hint)

@@ -171,7 +171,7 @@ def _mapping(written: Mapping[str, Any], mailbox: Mailbox) -> dict[str, Any]:
         account["transport"] = {**account["transport"], "login": mailbox.account.transport_login}
     first = {
         "mailbox": mailbox.address,
-        "context": written["context"],
+        **{key: written[key] for key in ("context", "directory") if key in written},
         "sources": [{"group": mailbox.sources[0].value}, *(written.get("sources") or ())],
     }
     rest = {key: value for key, value in written.items() if key not in {*first, "discover", "account"}}

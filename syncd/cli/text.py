@@ -40,11 +40,12 @@ def show(report: Report, console: Console, *, config: str, proof: bool = False) 
         proof: tell of every source what its read consists of, not only where there is something to look at.
     """
     outcomes = by_change(report.outcomes)
-    quiet = 0
+    quiet = unchanged = 0
     for judgement in report.judgements:
         lines = list(_lines(report, judgement, outcomes, config))
         if not lines and not proof:
             quiet += 1
+            unchanged += judgement.plan.unchanged
             continue
         say_line(console, _head(judgement))
         for line in (*lines, *_proofs(judgement, whole=proof)):
@@ -58,7 +59,6 @@ def show(report: Report, console: Console, *, config: str, proof: bool = False) 
     for error in report.errors:
         say_line(console, Text(f"error: {error}", style="bold red"))
     if quiet:
-        unchanged = sum(judgement.plan.unchanged for judgement in report.judgements)
         told = f"{_many(quiet, 'mailbox', 'mailboxes')} in step ({_many(unchanged, 'account')})"
         say_line(console, Text(told, style="dim"))
     if others := sum(judgement.plan.others for judgement in report.judgements):
@@ -108,7 +108,9 @@ def proof_line(source: str, proof: Proof) -> str:
     who = f" as {proof.identity}" if proof.identity else ""
     steps = ((proof.pages, "page"), (proof.ranges, "range"), (proof.groups, "group"))
     took = ", ".join(_many(count, what) for count, what in steps if count)
-    values = ", ".join(f"{count} {name}" for name, count in proof.values.items() if count) or "nobody"
+    values = ", ".join(f"{count} {name}" for name, count in proof.values.items() if count) or (
+        "nobody" if proof.server else "not read"
+    )
     return f"{source}{where}{who}: " + (f"{took}: {values}" if took else values)
 
 
@@ -185,8 +187,8 @@ def _orphaned(orphan: Orphan, config: str) -> str:
     since = f" since {orphan.since:%F %T} UTC" if orphan.since else ""
     which = f"{in_shell(orphan.address)} --context {orphan.context} -c {config}"
     return (
-        f"{orphan.address} (context {orphan.context}) is not configured{since}: {orphan.claimed} accounts stay. "
-        f"Delete them: syncd retire {which}. Let go of them: syncd release {which}"
+        f"{orphan.address} (context {orphan.context}) is not configured{since}; left to you: "
+        f"{_many(orphan.claimed, 'account')}. Delete them: syncd retire {which}. Let go of them: syncd release {which}"
     )
 
 
@@ -195,7 +197,12 @@ def _summary(report: Report) -> Text:
     words = DONE if report.applied else PLANNED
     parts = [f"{count} {words.get(name, name)}" for name, count in counts.items() if count]
     busy = any(count for name, count in counts.items() if name != "unchanged")
-    return Text(", ".join(parts) if busy else f"in step: {counts['unchanged']} unchanged", style="bold")
+    if busy:
+        return Text(", ".join(parts), style="bold")
+    known = report.complete and not report.problems
+    return Text(
+        f"{'in step' if known else 'nothing to do, as far as is known'}: {counts['unchanged']} unchanged", style="bold"
+    )
 
 
 def _many(count: int, one: str, more: str | None = None) -> str:

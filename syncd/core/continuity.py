@@ -25,16 +25,46 @@ def wait_reason(last: tuple[str, str | None] | None, server: str, counter: str |
         return None
     if server != last[0]:
         return f"read from {server}, the last complete read was from {last[0]}; waits for a second complete read"
+    if last[1] and not counter:
+        return f"the change counter of {server} is not to be seen any more; waits for a second complete read"
     if last[1] and counter and _went_back(last[1], counter):
         return f"the change counter of {server} went back; waits for a second complete read"
     return None
 
 
+def partial_wait_reason(
+    last: tuple[str, str | None] | None, answers: Mapping[str, tuple[str, str | None]]
+) -> str | None:
+    """Say why removals wait where not all directories of a mailbox answered; None = they do not.
+
+    Whoever one that answered calls disabled loses the mailbox all the same, so it has to be the server it was.
+
+    Args:
+        last: as of `wait_reason`, of all directories together.
+        answers: server and change counter by name of the directory, of those that answered.
+    """
+    if last is None or not last[0]:
+        return None
+    for name, (server, counter) in answers.items():
+        if server not in last[0].split():
+            return wait_reason(last, server, None)
+        mark = f"#{_plain(name)}/"
+        before = " ".join(value for value in (last[1] or "").split() if mark in value)
+        now = qualified(counter, name) if counter is not None else None
+        if (reason := wait_reason((server, before), server, now)) is not None:
+            return reason
+    return None
+
+
 def qualified(counter: str, directory: str) -> str:
     """Write the counter of one of several directories so that its replicas are told apart from those of another."""
-    name = "_".join(re.split(r"[\s#]+", directory))  # both would cut the counter into pieces
+    name = _plain(directory)
     stamps = (parts for value in counter.split() if len(parts := value.split("#")) == 4)
     return " ".join(f"{time}#{count}#{name}/{replica}#{mod}" for time, count, replica, mod in stamps)
+
+
+def _plain(directory: str) -> str:
+    return "_".join(re.split(r"[\s#]+", directory))  # both would cut the counter into pieces
 
 
 def _went_back(before: str, now: str) -> bool:

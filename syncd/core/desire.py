@@ -14,7 +14,7 @@ from typing import NamedTuple
 from syncd.core.address import collation_key
 from syncd.core.changes import Notice
 from syncd.core.dn import InvalidDN, normalise, parse
-from syncd.core.identity import identify
+from syncd.core.identity import identify, skipped
 from syncd.core.model import Claim, Mailbox, MailboxRef, Source, Users
 from syncd.core.reads import Cause, Member, Proof, SourceRead
 
@@ -68,7 +68,10 @@ class Desired:
             return f"its member is still there: {notice.reason}"
         if not self.present and not self.dangling:
             return None
-        if _key(claim.dn) in self.present:
+        key = _key(claim.dn)
+        if key in self.dangling:
+            return "its DN is still listed, but the entry was not found"
+        if key in self.present:
             return "an entry with its member's DN is still there, without an unambiguous user"
         if self.listed & {name.casefold() for name in (claim.login, *_first_values(claim.dn))}:
             return "a member of its name is still listed, but the entry was not found"  # moved to where we may not read
@@ -77,22 +80,30 @@ class Desired:
     def user_of(self, member: str) -> int | None:
         """Give the user of the member with a stable id, whoever gets the account; None = it names none, or is out."""
         found = self.members.get(member)
-        if found is None or found.id in self.excluded or found.key in self.excluded:
+        if found is None or _among(self.excluded, found.id, found.key):
             return None
         user = identify(found, self.users)
         return None if isinstance(user, str) else user
 
+    def doubtful(self, member: str) -> str | None:
+        """Say why the user of a member may be another than it seems; None = it is known for certain.
+
+        Rules are tried in order, so where an earlier one found no value in the entry, a later one may name somebody
+        else: the attribute may be hidden for a moment.
+        """
+        found = self.members.get(member)
+        if found is None or len(found.names) < 2:
+            return None
+        silent = skipped(found, self.users)
+        return f"the rule {silent} found no value in its entry, or may not read it" if silent is not None else None
+
     def taken_out(self, claim: Claim) -> str | None:
         """Say that the member behind a claim was read as excluded, or as disabled; None = neither."""
         names = self.excluded
-        if names and (claim.user in self.excluded_users or claim.member in names or _key(claim.dn) in names):
+        if names and (claim.user in self.excluded_users or _among(names, claim.member, _key(claim.dn))):
             return "excluded"
-        if self.disabled and claim.member not in self.members:
-            # The entry that has its DN today may be another person's, unless one of the two has no stable id.
-            key = _key(claim.dn)
-            by_dn = f"dn:{key}" if _has_stable_id(claim.member) else key
-            if not self.disabled.isdisjoint((claim.member, by_dn)):
-                return "disabled in the directory"
+        if self.disabled and claim.member not in self.members and _among(self.disabled, claim.member, _key(claim.dn)):
+            return "disabled in the directory"
         return None
 
     def replaced(self, claim: Claim, member: Member) -> bool:
@@ -129,7 +140,7 @@ def desire(
     present: set[str] = set()
     doubles: list[str] = []
     for member in members.values():
-        if out and (member.id in out or member.key in out):
+        if out and _among(out, member.id, member.key):
             continue
         chosen = _context(member, mailbox)
         user = identify(member, users) if chosen == mailbox.context else chosen
@@ -140,14 +151,17 @@ def desire(
         if chosen != mailbox.context:
             continue  # a member all the same, but of another context
         known = accounts.get(user)
-        if known is not None:
+        if known is not None and _is_entry(known.member) and _is_entry(member):
             doubles.append(f"{known.member.dn} and {member.dn} are both user {user} ({known.login})")
         if known is None or _nearer(member, known.member):
             accounts[user] = Want(_login(member, user, users), member)
     excluded_users = _users_of(excluded, mailbox, users)
     for user in excluded_users & accounts.keys():
         del accounts[user]
-    reasons = [f"{read.source}: {reason}" for read in (*included, *excluded) for reason in read.reasons]
+    reasons = [_told(read, reason) for read in (*included, *excluded) for reason in read.reasons]
+    reasons += [mailbox.doubt] if mailbox.doubt else []
+    elsewhere = _maybe_here(excluded, mailbox, users, accounts)
+    reasons += few(elsewhere, "entries")
     if not users.exists:
         reasons.append(f"context {mailbox.context} has no users in this database")
     dangling = {key: written for read in included for key, written in read.dangling.items()}
@@ -165,8 +179,8 @@ def desire(
         excluded_users=excluded_users,
         dangling=dangling,
         listed=frozenset(name.casefold() for key in dangling for name in _first_values(key)),
-        includes_complete=users.exists and all(read.complete for read in included),
-        excludes_complete=users.exists and all(read.complete for read in excluded),
+        includes_complete=users.exists and not mailbox.doubt and all(read.complete for read in included),
+        excludes_complete=users.exists and not elsewhere and all(read.complete for read in excluded),
         reasons=tuple(reasons),
         notes=tuple(
             dict.fromkeys((*_notes([*included, *excluded]), *_excluding_nobody(excluded), *few(doubles, "entries")))
@@ -238,6 +252,20 @@ def _shown(member: Member) -> str:
     return " ".join(dict.fromkeys(value for values in member.names for value in values))
 
 
+def _among(parts: frozenset[str], member: str, key: str) -> bool:
+    """Tell whether a member is one of several, given by all their stable ids and normalised DNs.
+
+    The entry that has its DN may be another person's, of another directory or of today, unless one of the two has no
+    stable id.
+    """
+    return not parts.isdisjoint((member, f"dn:{key}" if _has_stable_id(member) else key))
+
+
+def _is_entry(member: Member) -> bool:
+    """Tell whether a member comes from a directory, and not from a list of logins or a group of Open-Xchange."""
+    return not member.id.startswith(("ox:", "login:"))
+
+
 def _has_stable_id(member: str) -> bool:
     return bool(member) and not member.startswith(("dn:", "ox:", "login:"))
 
@@ -264,9 +292,27 @@ def _users_of(excluded: list[SourceRead], mailbox: Mailbox, users: Users) -> fro
     return frozenset(user for user in named if isinstance(user, int))
 
 
+def _maybe_here(excluded: list[SourceRead], mailbox: Mailbox, users: Users, accounts: Mapping[int, Want]) -> list[str]:
+    """Tell of excluded entries that may exclude a user whom another one includes: their context is hidden."""
+    return [
+        f"{read.source}: {member.dn} may exclude user {user}: {unknown}"
+        for read in excluded
+        if read.source.chooser is not None
+        for members in (read.members, read.disabled)
+        for member in members.values()
+        if isinstance(unknown := _context(member, mailbox), str)
+        if isinstance(user := identify(member, users), int) and user in accounts
+    ]
+
+
 def _notes(reads: list[SourceRead]) -> Iterator[str]:
     for read in reads:
-        yield from (f"{read.source}: {note}" for note in read.notes)
+        yield from (_told(read, note) for note in read.notes)
+
+
+def _told(read: SourceRead, text: str) -> str:
+    """Begin a text about a source with its name, unless it names it anyway."""
+    return text if f"{read.source.kind} {read.source.value}" in text else f"{read.source}: {text}"
 
 
 def _excluding_nobody(excluded: list[SourceRead]) -> Iterator[str]:

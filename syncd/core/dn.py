@@ -62,6 +62,15 @@ def parse(dn: str) -> tuple[tuple[tuple[str, str], ...], ...]:
     return tuple(tuple((kind, value) for kind, value in rdn) for rdn in _raw(dn))
 
 
+def lies_in(dn: str, base: str) -> bool:
+    """Tell whether a normalised DN is another, or lies below it.
+
+    >>> lies_in("uid=a,dc=x", "dc=x"), lies_in("dc=xx", "dc=x")
+    (True, False)
+    """
+    return f",{dn}".endswith(f",{base}")
+
+
 def split(dn: str) -> tuple[str, str]:
     """Cut a DN into its first RDN and the rest (its parent), both as written.
 

@@ -57,6 +57,15 @@ def matched(member: Member, users: Users) -> tuple[int, Rule, str] | str:
     return _absent(member, users)
 
 
+def skipped(member: Member, users: Users) -> Rule | None:
+    """Give a rule that found no value in the entry although it is tried before the one that names the user."""
+    found = matched(member, users)
+    if isinstance(found, str):
+        return None
+    before = member.rules[: member.rules.index(found[1])]
+    return next((rule for rule, values in zip(before, member.names, strict=False) if not values), None)
+
+
 def named_by(by: By, value: str, users: Users) -> tuple[int, ...]:
     """Give the users, guests left out, that a value names."""
     if by == "login":

@@ -46,7 +46,7 @@ def read_group(source: Source, groups: Mapping[str, GroupRead]) -> SourceRead:
         source=source,
         members=members,
         complete=not group.problem,
-        reasons=(f"context {source.context}: {source}: {group.problem}",) if group.problem else (),
+        reasons=(group.problem,) if group.problem else (),
         causes=frozenset(("missing",)) if group.problem else frozenset(),
         proof=Proof(server="Open-Xchange", identity="database", groups=1, values={"user": len(members)}),
     )

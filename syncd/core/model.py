@@ -70,7 +70,7 @@ class Source:
     """How its members become users; empty = as the directory usually has it."""
     chooser: Template | None = None
     """What in a member's entry names its context (id, name or login mapping); None = members do not choose."""
-    nested: int = 32
+    nested: int = 1000
     """How many levels of groups in groups are followed; 0 = none."""
     base: str | None = None
     """Search base of a filter or attribute; None = the directory's base."""
@@ -169,6 +169,8 @@ class Mailbox:
     """Where the pattern stands that it was made from (file:line); empty = it stands in the configuration by itself."""
     everywhere: bool = False
     """Whether it is one of many contexts in which a member may, but need not, have a user."""
+    doubt: str = ""
+    """Why its sources may not be all that it has, or others than it has; empty = they are what is configured."""
 
     @property
     def ref(self) -> MailboxRef:

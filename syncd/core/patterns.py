@@ -10,6 +10,8 @@ contexts. What a template cannot give is a problem in words, never an error: it 
 | the same as of another entry of any search         | a problem for each of them: not managed until it is clear     |
 | the same as of a mapping that names it             | the mapping counts; a problem tells of the other              |
 
+While a search is not complete, a second entry with the address may be hidden: nobody is removed then (`Mailbox.doubt`).
+
 The rows from the last to the first: a mapping that names an address settles it, whatever is found.
 """
 
@@ -164,6 +166,8 @@ def described(
             else:
                 problems.append(f"{pattern.where}: {found.dn}: {problem}")
                 known |= keys
+    whole = all(discovery.complete for discovery in discoveries.values())
+    doubt = "" if whole else "not all mailboxes are known, so that another group may have its address too"
     for key, several in entries.items():
         pattern, mailbox, _ = several[0]
         if len(several) > 1:
@@ -171,7 +175,7 @@ def described(
             problems.append(f"{pattern.where}: {mailbox.address} is described by {names}; by none until one is left")
             known.add(key)
         else:
-            made.append((pattern, mailbox))
+            made.append((pattern, replace(mailbox, doubt=doubt)))
     return Described(mailboxes=tuple(made), problems=tuple(problems), known=frozenset(known - named))
 
 
@@ -297,7 +301,7 @@ def _mailbox(pattern: Pattern, found: Found) -> tuple[Mailbox | None, str, froze
     return named, "", frozenset((key,))
 
 
-_LENGTHS = {"name": 128, "login": 128, "personal": 64, "reply_to": 256, "transport_login": 128}
+_LENGTHS = {"name": 256, "login": 256, "personal": 64, "reply_to": 256, "transport_login": 256}
 """Characters that the columns hold (ox-facts 1.1)."""
 
 

@@ -12,7 +12,8 @@ For a user who **should** have the mailbox (first row that fits):
 | two accounts, one ours               | held             | as ours, and a conflict for the other                      |
 | nothing                              | any              | create                                                     |
 
-Creates and adoptions are withheld while an excluding source was not read to the end.
+Creates and adoptions are withheld while an excluding source was not read to the end; and where the member has a claim
+for another user and is taken for this one only because an earlier rule found no value in its entry.
 
 For a user who **should not** have it:
 
@@ -26,8 +27,9 @@ For a user who **should not** have it:
 
 A removal has a positive reason when the member was read as excluded or disabled, or when every including source was
 read to the end and the member is not there. A member who is there without being identified, or listed without an entry,
-withholds it. A claim whose user is gone from Open-Xchange ends quietly, unless so many are that it looks like another
-database (the guard's `vanished`); if an account was left behind there, it is withheld.
+withholds it; so does one who is another user now only because an earlier rule found no value. A claim whose user is
+gone from Open-Xchange ends quietly, unless so many are that it looks like another database (the guard's `vanished`); if
+an account was left behind there, it is withheld.
 """
 
 from __future__ import annotations
@@ -108,12 +110,16 @@ class _Comparison:
     recovered: list[Claim] = field(default_factory=list)
     refreshed: list[Claim] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
+    former: dict[str, Claim] = field(default_factory=dict)
+    """By member: held claims of users who exist and should not have the mailbox."""
 
     def run(self, observed: Iterable[Observed]) -> MailboxPlan:
         mailbox = self.desired.mailbox
         right = wanted(mailbox.account)
         stored: dict[int, Observed] = {}
         several: dict[int, list[Observed]] = {}
+        leavers = [claim for user, claim in self.claims.items() if user not in self.desired.accounts]
+        self.former.update((claim.member, claim) for claim in leavers if claim.held and claim.user in self.users.ids)
         count = 0
         for account in observed:
             count += account.secondary
@@ -137,9 +143,9 @@ class _Comparison:
                 self._refresh(want, claim, seen)
                 continue
             self._should_have(user, want, several.get(user) or stored.get(user), claim, right)
-        for user in (user for user in self.claims if user not in self.desired.accounts):
-            found = several.get(user) or ([stored[user]] if user in stored else [])
-            self._should_not_have(self.claims[user], found)
+        for claim in leavers:
+            found = several.get(claim.user) or ([stored[claim.user]] if claim.user in stored else [])
+            self._should_not_have(claim, found)
         if mailbox.extra == "remove":
             self._extras(stored, several)
         else:
@@ -187,8 +193,8 @@ class _Comparison:
         self.changes.append(self._change(Op.UPDATE, account.user, want, account=account, new=fields))
 
     def _adopt(self, user: int, want: Want, account: Observed, right: Fields) -> None:
-        if not self.desired.excludes_complete:
-            self._withhold(user, want.login, want.member.dn, "adopt", EXCLUSION_UNKNOWN, account.id)
+        if (reason := self._uncertain(want)) is not None:
+            self._withhold(user, want.login, want.member.dn, "adopt", reason, account.id)
             return
         self.adopted.append(
             Adoption(user, want.login, account.id, want.member.id, want.member.dn, want.member.path, account.seal)
@@ -196,10 +202,19 @@ class _Comparison:
         self._keep(want, account, right)
 
     def _create(self, user: int, want: Want, right: Fields) -> None:
-        if not self.desired.excludes_complete:
-            self._withhold(user, want.login, want.member.dn, Op.CREATE, EXCLUSION_UNKNOWN)
+        if (reason := self._uncertain(want)) is not None:
+            self._withhold(user, want.login, want.member.dn, Op.CREATE, reason)
             return
         self.changes.append(self._change(Op.CREATE, user, want, account=None, new=right))
+
+    def _uncertain(self, want: Want) -> str | None:
+        """Say why an account may not be given to a user now; None = it may."""
+        if not self.desired.excludes_complete:
+            return EXCLUSION_UNKNOWN
+        former = self.former.get(want.member.id)
+        if former is None or (doubt := self.desired.doubtful(want.member.id)) is None:
+            return None
+        return f"the member was user {former.user} ({former.login}) before, and {doubt}"
 
     def _refresh(self, want: Want, claim: Claim, account: Observed) -> None:
         """Note the member's present id, DN and login, and a newly verified password, where they differ."""
@@ -263,6 +278,8 @@ class _Comparison:
             return True, "its mailbox is retired"
         user = desired.user_of(claim.member)
         moved = user is not None and user != claim.user
+        if moved and (doubt := desired.doubtful(claim.member)) is not None:
+            return False, f"the member seems to be user {user} now, but {doubt}"
         return True, f"the member is user {user} now" if moved else "no longer a member"
 
     def _extras(self, stored: Mapping[int, Observed], several: Mapping[int, list[Observed]]) -> None:

@@ -27,8 +27,8 @@ _INVALID_CREDENTIALS = 49
 _STRONGER_AUTH_REQUIRED = 8
 _DATA = re.compile(r"\bdata ([0-9a-f]+)\b")
 _CAUSES = {  # Windows error codes that AD writes behind invalidCredentials, in hexadecimal (MS-ERREF 2.2)
-    "525": ("there is no such user", "check directory.bind.dn"),
-    "52e": ("the user name or the password is wrong", "check directory.bind: the DN and the password"),
+    "525": ("there is no such user", "check {bind}.dn"),
+    "52e": ("the user name or the password is wrong", "check {bind}: the DN and the password"),
     "530": ("this user may not log on at this time", "change the account's logon hours"),
     "531": ("this user may not log on from this machine", "change the account's list of workstations"),
     "532": ("the password has expired", "set a new one, and let it not expire"),
@@ -77,7 +77,7 @@ def prepare(url: str, address: Address, options: Options) -> Bind:
         # RFC 4513 section 5.1.2: a name with an empty password is an anonymous bind that looks like a success
         raise Lost(
             f"{url}: bind as {options.bind_dn}: the password is empty, which would be an anonymous bind",
-            hint="set directory.bind.password, or leave directory.bind out",
+            hint=f"set {options.setting('bind.password')}, or leave {options.setting('bind')} out",
         )
     return Bind(options.bind_dn, secret, None, None, options.bind_dn, 1)
 
@@ -89,29 +89,41 @@ def whoami(connection: StreamConnection) -> str:
     return ""
 
 
-def refused(url: str, bind: Bind, result: Mapping[str, Any]) -> Refused:
+def refused(url: str, bind: Bind, result: Mapping[str, Any], options: Options) -> Refused:
     """Make the exception for a bind that the server refused, in the words of the one who has to repair it."""
     code, message = int(result.get("result") or 0), str(result.get("message") or "").strip("\0 ")
     who = "anonymous bind" if bind.user is None and bind.mechanism is None else f"bind as {bind.identity}"
+    place = options.setting("bind")
     if code == _INVALID_CREDENTIALS and (data := _DATA.search(message)) and data[1] in _CAUSES:
         words, hint = _CAUSES[data[1]]
         plain = refusal(url, who, code, f"{words}, data {data[1]}")
-    else:
-        plain = refusal(url, who, code, message)
-        hint = plain.hint or ""
-        if code == _STRONGER_AUTH_REQUIRED:
-            hint = "the server demands signing: use ldaps:// or starttls: true"
-            if bind.mechanism == "GSSAPI":
-                samba = "Samba: ldap server require strong auth = allow_sasl_over_tls"
-                hint = f"{hint}; over TLS the server must take Kerberos without signing ({samba})"
-        elif bind.mechanism == "EXTERNAL":
-            hint = "the server must ask for a certificate and map it to an entry (OpenLDAP: olcAuthzRegexp)"
-        elif bind.mechanism:
-            hint = f"check the ticket (klist) and directory.bind.host; {hint}".rstrip("; ")
-    return Refused(code, plain.message, hint=hint or None)
+        return Refused(code, plain.message, hint=hint.format(bind=place))
+    plain = refusal(url, who, code, message)
+    return Refused(code, plain.message, hint=_what_to_do(code, bind, place) or plain.hint)
 
 
-def perform(url: str, connection: StreamConnection) -> None:
+def _what_to_do(code: int, bind: Bind, place: str) -> str:
+    """Say what a refusal calls for; empty where the code alone says it.
+
+    Args:
+        code: of LDAP.
+        bind: what was refused.
+        place: where it stands in the configuration.
+    """
+    if code == _STRONGER_AUTH_REQUIRED:
+        hint = "the server demands signing: use ldaps:// or starttls: true"
+        if bind.mechanism == "GSSAPI":
+            samba = "Samba: ldap server require strong auth = allow_sasl_over_tls"
+            hint += f"; over TLS the server must take Kerberos without signing ({samba})"
+        return hint
+    if bind.mechanism == "EXTERNAL":
+        return "the server must ask for a certificate and map it to an entry (OpenLDAP: olcAuthzRegexp)"
+    if bind.mechanism:
+        return f"check the ticket (klist) and {place}.host"
+    return f"check {place}: the DN and the password" if code == _INVALID_CREDENTIALS else ""
+
+
+def perform(url: str, connection: StreamConnection, options: Options) -> None:
     """Bind; whether it succeeded is in `connection.bound`.
 
     Raises:
@@ -125,7 +137,7 @@ def perform(url: str, connection: StreamConnection) -> None:
             raise
         raise Lost(
             f"{url}: bind by Kerberos: {error}",
-            hint="is there a ticket (klist)? directory.bind.host is the host in the server's principal",
+            hint=f"is there a ticket (klist)? {options.setting('bind.host')} is the host in the server's principal",
         ) from None
 
 
@@ -135,9 +147,8 @@ def _external(url: str, address: Address, options: Options) -> Bind:
     if address.scheme == "ldap" and not options.starttls:
         raise Lost(f"{url}: bind by certificate: needs TLS", hint="use ldaps:// or starttls: true")
     if options.certificate is None:
-        raise Lost(
-            f"{url}: bind by certificate: none is configured", hint="set directory.tls.cert and directory.tls.key"
-        )
+        keys = f"{options.setting('tls.cert')} and {options.setting('tls.key')}"
+        raise Lost(f"{url}: bind by certificate: none is configured", hint=f"set {keys}")
     return Bind(None, None, "EXTERNAL", b"", f"EXTERNAL by the certificate {options.certificate}", 1)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from syncd.core.finding import Finding
-from syncd.core.reads import Discovery, Proof, Search, SourceRead
+from syncd.core.model import Source
+from syncd.core.reads import Discovery, Search, SourceRead
 from syncd.directory.connection import Options, parse_url, tls_version
 from syncd.directory.opening import open_searcher
 from syncd.directory.search import LiveSearcher, Query, Searcher, first
@@ -22,6 +23,9 @@ _KINDS = {
     "389ds": "389 Directory Server",
     "generic": "a directory of no special kind",
 }
+_TOLD_OTHERWISE = frozenset(("user", "group", "not found", "ignored empty"))
+"""Classes of member values that need no number of their own."""
+_NOBODY = "what is misspelled, or may not be read or searched by the bind DN, gives nobody either"
 
 
 def usable(options: Options) -> tuple[list[Finding], Options]:
@@ -33,7 +37,7 @@ def usable(options: Options) -> tuple[list[Finding], Options]:
     findings: list[Finding] = []
     urls: list[str] = []
     for url in options.urls:
-        of_this = list(_named(options, _check_server(url, options)))
+        of_this = list(named(options, _check_server(url, options)))
         findings += of_this
         if all(finding.ok for finding in of_this):
             urls.append(url)
@@ -41,21 +45,19 @@ def usable(options: Options) -> tuple[list[Finding], Options]:
 
 
 def verdicts(
-    reading: Reading, reads: Iterable[SourceRead], discoveries: Mapping[Search, Discovery]
+    reading: Reading,
+    sources: Collection[Source],
+    reads: Iterable[SourceRead],
+    discoveries: Mapping[Search, Discovery],
 ) -> Iterator[Finding]:
     """Say what a reading of a directory showed: its kind, the group that must be seen, every source and search.
 
     Args:
         reading: of the directory.
+        sources: those that have a line of their own; of others, which searches led to, only faults are told.
         reads: its sources, with what other directories knew of their members.
         discoveries: its searches.
     """
-    yield from _named(reading.options, _verdicts(reading, reads, discoveries))
-
-
-def _verdicts(
-    reading: Reading, reads: Iterable[SourceRead], discoveries: Mapping[Search, Discovery]
-) -> Iterator[Finding]:
     if reading.server is None:  # it answered a moment ago
         reasons = dict.fromkeys(reason for read in reads for reason in read.reasons)
         yield Finding(False, "sources", "; ".join(reasons) or "not read: the connection was lost")
@@ -65,19 +67,19 @@ def _verdicts(
     if reading.must_see is not None:
         seen = len(reading.must_see.members) + len(reading.must_see.disabled)
         text = reading.doubt or f"{reading.must_see.source.value}: {_counted(seen, 'member')}"
-        yield Finding(not reading.doubt, "must_see", text, "check the rights of the bind user" if reading.doubt else "")
+        yield Finding(not reading.doubt, "must_see", text)
     for read in reads:
-        yield from _check_source(read)
-    for search, found in discoveries.items():
-        what = f"discover {search.filter}"
-        yield (
-            Finding(True, what, f"{len(found.found)} found")
-            if found.complete
-            else Finding(False, what, "; ".join(found.reasons), f"incomplete ({len(found.found)} found so far)")
-        )
+        found = _check_source(read, reading.doubt)
+        yield from found if read.source in sources else (one for one in found if not one.ok)
+    for search, discovery in discoveries.items():
+        what, count = f"discover {search.filter}", len(discovery.found)
+        if wrong := [reason for reason in discovery.reasons if reason != reading.doubt]:
+            yield Finding(False, what, "; ".join(wrong), f"incomplete ({count} found so far)")
+        else:
+            yield Finding(True, what, f"{count} found")
 
 
-def _named(options: Options, findings: Iterable[Finding]) -> Iterator[Finding]:
+def named(options: Options, findings: Iterable[Finding]) -> Iterator[Finding]:
     """Put the directory's name before what was looked at, where there are several directories."""
     for one in findings:
         yield one._replace(what=f"{options.name}: {one.what}") if options.name else one
@@ -125,17 +127,14 @@ def _check_base(searcher: Searcher, options: Options) -> Finding:
     return Finding(True, "base", f"{searcher.server}: {options.base}")
 
 
-def _check_source(read: SourceRead) -> Iterator[Finding]:
-    what = str(read.source)
-    found = _counted(len(read.members), "member")
-    if read.dangling:
-        found += f", {len(read.dangling)} without an entry"
-    if read.disabled:
-        found += f", {len(read.disabled)} disabled"
-    if read.complete:
-        yield Finding(True, what, f"{found}{_shown(read.proof)}")
-    for reason in read.reasons:
-        yield Finding(False, what, reason, f"incomplete ({found} so far): nobody is removed because of it")
+def _check_source(read: SourceRead, doubt: str) -> Iterator[Finding]:
+    """Tell what a source gave, and what is wrong with it; the doubt about its directory is told already."""
+    what = str(replace(read.source, directory=""))  # its findings name the directory
+    reasons = [reason for reason in read.reasons if reason != doubt]
+    if not reasons:
+        yield Finding(True, what, _found(read), "" if any(read.proof.values.values()) else _NOBODY)
+    for reason in reasons:
+        yield Finding(False, what, reason, f"incomplete ({_found(read)} so far): nobody is removed because of it")
     for note in read.notes:
         yield Finding(True, what, note)
     nameless = [member for member in read.members.values() if not any(member.names)]
@@ -144,16 +143,19 @@ def _check_source(read: SourceRead) -> Iterator[Finding]:
         yield Finding(
             len(nameless) < len(read.members),
             what,
-            f"{len(nameless)} of {found} have no {', '.join(wanted)}",
-            "check directory.users, and that the bind DN may read the attribute",
+            f"{len(nameless)} of {len(read.members)} have no {', '.join(wanted)}",
+            "check the rules in users, and that the bind DN may read the attribute",
         )
 
 
-def _shown(proof: Proof) -> str:
-    """Show what the read consists of; nothing where there is nothing to tell."""
-    values = ", ".join(f"{count} {kind}" for kind, count in sorted(proof.values.items()))
-    where = f" in {_counted(proof.groups, 'group')}" if proof.groups else ""
-    return f" (values{where}: {values})" if values else ""
+def _found(read: SourceRead) -> str:
+    """Say who is in a source: `3 members, 1 without an entry, 1 disabled, 2 ignored computer, in 2 groups`."""
+    values = read.proof.values
+    parts = [_counted(len(read.members), "member")]
+    parts += [f"{len(read.dangling)} without an entry"] if read.dangling else []
+    parts += [f"{count} {kind}" for kind, count in sorted(values.items()) if kind not in _TOLD_OTHERWISE]
+    parts += [f"in {read.proof.groups} groups"] if read.proof.groups > 1 else []
+    return ", ".join(parts)
 
 
 def _counted(number: int, noun: str) -> str:

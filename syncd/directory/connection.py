@@ -70,6 +70,10 @@ class Options:
     host: str | None = None
     """Of GSSAPI: the name in the server's principal; None = that of the URL."""
 
+    def setting(self, key: str) -> str:
+        """Give the place of one of its keys in the configuration, for messages."""
+        return f"directories.{self.name}.{key}" if self.name else f"directory.{key}"
+
 
 class Address(NamedTuple):
     """A URL of the directory, taken apart."""
@@ -126,7 +130,7 @@ def connect(url: str, options: Options) -> LiveSearcher:
         if options.starttls and address.scheme == "ldap":
             operations += 1
             connection.start_tls(read_server_info=False)
-        perform(url, connection)
+        perform(url, connection, options)
     except (LDAPException, OSError, Lost, *MALFORMED) as error:
         cause = connection.strategy.failure or error
         with contextlib.suppress(LDAPException, OSError):
@@ -139,7 +143,7 @@ def connect(url: str, options: Options) -> LiveSearcher:
         result = connection.result or {}
         with contextlib.suppress(LDAPException, OSError):
             connection.unbind()
-        raise refused(url, bind, result)
+        raise refused(url, bind, result, options)
     connection.identity = bind.identity
     if bind.mechanism == "EXTERNAL":  # only the server knows whom it takes us for
         operations += 1
@@ -170,17 +174,20 @@ def _context(url: str, options: Options) -> ssl.SSLContext:
             context = ssl.create_default_context(cafile=options.ca)
     except (OSError, ssl.SSLError) as error:
         reason = error.strerror or "no certificate in it"
-        raise Lost(f"{url}: cannot read the CA {options.ca}: {reason}", hint="check directory.tls.ca") from None
+        raise Lost(
+            f"{url}: cannot read the CA {options.ca}: {reason}", hint=f"check {options.setting('tls.ca')}"
+        ) from None
     if not options.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if options.certificate is not None:
-        _show_certificate(url, context, options.certificate, options.certificate_key)
+        _show_certificate(url, context, options.certificate, options)
     return context
 
 
-def _show_certificate(url: str, context: ssl.SSLContext, certificate: str, key: str | None) -> None:
+def _show_certificate(url: str, context: ssl.SSLContext, certificate: str, options: Options) -> None:
     """Let the server see who we are, where it asks for a certificate."""
+    key = options.certificate_key
     try:
         context.load_cert_chain(certificate, key, password="")  # or OpenSSL would ask the terminal for one
     except (OSError, ssl.SSLError) as error:
@@ -190,7 +197,7 @@ def _show_certificate(url: str, context: ssl.SSLContext, certificate: str, key: 
             reason = error.strerror or str(error)
         raise Lost(
             f"{url}: cannot use the client certificate {names}: {reason}",
-            hint="check directory.tls.cert and directory.tls.key",
+            hint=f"check {options.setting('tls.cert')} and {options.setting('tls.key')}",
         ) from None
 
 
@@ -203,14 +210,16 @@ def _unreachable(  # noqa: PLR0911 - one return a cause
         if "mismatch" in text.lower() or "not valid for" in text:
             return Lost(
                 f"{url}: TLS: the certificate is not for {address.host}: {text}",
-                hint="use the name in the certificate in directory.urls",
+                hint=f"use the name in the certificate in {options.setting('urls')}",
             )
         where = options.ca or "the system's CA certificates"
-        return Lost(f"{url}: TLS: the certificate is not trusted: {text}", hint=f"directory.tls.ca is {where}")
+        return Lost(
+            f"{url}: TLS: the certificate is not trusted: {text}", hint=f"{options.setting('tls.ca')} is {where}"
+        )
     if isinstance(error, ssl.SSLError):
         return Lost(f"{url}: TLS: {error.reason or error}", hint="is this the port for this kind of URL?")
     if isinstance(error, socket.gaierror):
-        return Lost(f"{url}: the host name {address.host} is unknown", hint="check directory.urls and the name server")
+        return _unknown(url, address, options)
     if isinstance(error, TimeoutError) or "timed out" in str(error):
         limit = options.connect_timeout
         return Lost(f"{url}: no answer (connect timeout {limit:g} s)", hint="is the server up, the port right?")
@@ -219,7 +228,12 @@ def _unreachable(  # noqa: PLR0911 - one return a cause
     if isinstance(error, OSError) and error.errno:
         return Lost(f"{url}: {os.strerror(error.errno)}", hint="is the server up, the port right?")
     if "invalid server address" in str(error):
-        return Lost(f"{url}: the host name {address.host} is unknown", hint="check directory.urls and the name server")
+        return _unknown(url, address, options)
     if isinstance(error, MALFORMED):
         return Lost(f"{url}: the answer is no LDAP", hint="is this the port of a directory?")
     return Lost(f"{url}: {error}")
+
+
+def _unknown(url: str, address: Address, options: Options) -> Lost:
+    hint = f"check {options.setting('urls')} and the name server"
+    return Lost(f"{url}: the host name {address.host} is unknown", hint=hint)

@@ -16,7 +16,7 @@ from typing import TypeVar
 from syncd.core.finding import Finding
 from syncd.core.model import Source
 from syncd.core.reads import DirectoryRead, Discovery, Search, SourceRead
-from syncd.directory.check import usable, verdicts
+from syncd.directory.check import named, usable, verdicts
 from syncd.directory.connection import Options
 from syncd.directory.directory import Directory, Grow, Reading, unread_source
 from syncd.directory.foreign import Expansion, Inquiry
@@ -62,7 +62,7 @@ class Directories:
                 if working[name].urls:
                     own = [one for source, one in read.reads.items() if source.directory == name]
                     found_here = {search: one for search, one in read.discoveries.items() if search.directory == name}
-                    findings[name] += verdicts(reading, own, found_here)
+                    findings[name] += named(working[name], verdicts(reading, sources, own, found_here))
         return [finding for several in findings.values() for finding in several], read
 
     def read(

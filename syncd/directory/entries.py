@@ -6,7 +6,7 @@ Decision table, from top to bottom:
 |--------------------------------------------------------------------|-----------------------------------------------|
 | has the class foreignSecurityPrincipal (Active Directory)          | `Principal`                                   |
 | has a group class, member values or a member URL                   | `Group`                                       |
-| shows neither a class nor anything that a rule asks for: is hidden | `Trouble`, since it may be a group            |
+| shows no class, nor what only people have: is hidden               | `Trouble`, since it may be a group            |
 | is no user of Active Directory: a computer, a contact, a printer   | `Person`, standing `ignored KIND`             |
 | is disabled or expired, and that takes the mailbox away            | `Person`, standing `disabled` or `expired`    |
 | is anything else                                                   | `Person`, standing `user`                     |
@@ -38,6 +38,8 @@ _IDS: Mapping[Kind, tuple[str, ...]] = {
 _NEVER = frozenset((0, 0x7FFFFFFFFFFFFFFF))  # accountExpires, MS-ADA1 2.1
 _EPOCH = 11_644_473_600  # seconds from 1601, where Windows counts from, to 1970
 _ACCOUNTDISABLE = 2  # userAccountControl, MS-ADTS 2.2.16
+_PERSONAL = ("uid", "employeenumber", "sn", "givenname")
+"""What tells a person where the class is hidden: groups have addresses too, and logins in Active Directory."""
 _CHECKED = ("user", "inetorgperson")
 _KNOWN = {"computer": "computer", "contact": "contact", "printqueue": "printer"}  # what AD groups list beside users
 
@@ -92,6 +94,7 @@ class Reading:
         attributes: to be asked of an entry that may be anything.
         of_people: to be asked where everybody is read: the same without what only groups have, as far as possible.
         present: attributes of which a person has one at least, as far as the rules go.
+        unsure: stable ids of people of whom it could not be read whether they are disabled.
         plain: the attribute that alone, unchanged, is all that the rules want of a person; empty where it is more.
     """
 
@@ -104,6 +107,7 @@ class Reading:
         self.choosers = tuple(dict.fromkeys(one.chooser for one in sources if one.chooser is not None))
         self._checks = _checks(server.kind, options)
         self._now = now
+        self.unsure: set[str] = set()
         templates = [template for rule in self.rules for template in rule.templates]
         wanted = dict.fromkeys(name for one in templates for name in sorted(one.attributes))
         chosen = dict.fromkeys(name for one in self.choosers for name in sorted(one.attributes))
@@ -111,10 +115,13 @@ class Reading:
         own = tuple(dict.fromkeys((*wanted, *chosen)))
         ids, groups = _IDS[server.kind], MEMBER_ATTRIBUTES[server.kind]
         self.attributes = tuple(_once(("objectClass", *ids, *groups, *self._checks, *own)))
-        classes = ("objectClass",) if server.kind == "ad" else groups
+        impersonal = wanted.keys().isdisjoint(_PERSONAL)
+        classes = ("objectClass",) if server.kind == "ad" else (*groups, *(("objectClass",) if impersonal else ()))
         self.of_people = tuple(_once((*ids, *classes, *self._checks, *own)))
         single = templates[0].attribute if len(templates) == 1 and not self.choosers and not self._checks else None
-        self.plain = single if single is not None and single not in _OCTETS and server.kind != "ad" else ""
+        self.plain = (
+            single if single is not None and single not in _OCTETS and server.kind != "ad" and not impersonal else ""
+        )
         self._simple = [
             [template.attribute if template.attribute not in _OCTETS else None for template in rule.templates]
             for rule in self.rules
@@ -139,13 +146,15 @@ class Reading:
         if "foreignsecurityprincipal" in classes:
             return Principal(entry.dn, key, _sid(attributes, entry.dn))
         if has_members(attributes, classes) or not GROUP_CLASSES.isdisjoint(classes):
-            return group_of(entry, key, stable_id(attributes, key), classes, self.url)
-        person = self.person(entry, key, classes)
-        if not classes and not any(person.names):
-            return Trouble(
-                f"{self.url}: {entry.dn}: neither its class nor a login may be read, so it may be a group", "unreadable"
-            )
-        return person
+            expands = self.server.kind in {"openldap", "generic"}
+            return group_of(entry, key, stable_id(attributes, key), classes, self.url, expands=expands)
+        if not self.shows_person(attributes, classes):
+            return Trouble(f"{self.url}: {entry.dn}: its class may not be read, so it may be a group", "unreadable")
+        return self.person(entry, key, classes)
+
+    def shows_person(self, attributes: Collection[str], classes: Collection[str]) -> bool:
+        """Tell whether an entry, which is no group by what it shows, shows enough to be none."""
+        return bool(classes) or (self.server.kind != "ad" and any(name in attributes for name in _PERSONAL))
 
     def person(self, entry: Entry, key: str, classes: Collection[str] = ()) -> Person:
         """Read an entry that is no group."""
@@ -166,7 +175,10 @@ class Reading:
             texts = texts if texts is not None else as_text(attributes)
             contexts = tuple(chooser.values(texts) for chooser in self.choosers)
         standing = self._standing(attributes, classes) if self._checks or self.server.kind == "ad" else "user"
-        return Person(stable_id(attributes, key), dn, key, tuple(found), standing, contexts)
+        stable = stable_id(attributes, key)
+        if standing == "user" and "userAccountControl" in self._checks and "useraccountcontrol" not in attributes:
+            self.unsure.add(stable)
+        return Person(stable, dn, key, tuple(found), standing, contexts)
 
     def _standing(self, attributes: Mapping[str, list[bytes]], classes: Collection[str]) -> str:
         if self.server.kind == "ad" and classes and ("computer" in classes or not any(c in classes for c in _CHECKED)):

@@ -13,10 +13,9 @@ from collections.abc import Generator, Iterator, Mapping
 from syncd.core import dn as names
 from syncd.directory.entries import Found, Person, Reading, stable_id
 from syncd.directory.groups import GROUP_CLASSES, UID_PREFIX
-from syncd.directory.search import any_of
+from syncd.directory.search import AT_ONCE, any_of
 from syncd.directory.strategy import Entry
 
-_CHUNK = 50  # wanted entries that a question by name brings
 _GRACE = 2  # pages
 _KEPT = 50_000  # unwanted people that are kept at least; 25 MB
 
@@ -78,7 +77,7 @@ class Everybody:
             hits += brought
             spare -= passed
             whole = whole and spare > 0
-            if hits < _CHUNK * (number - _GRACE):
+            if hits < AT_ONCE * (number - _GRACE):
                 pages.close()
                 return
         self._complete = whole
@@ -128,7 +127,7 @@ class Everybody:
         ):
             return None
         classes = [str(value, "ascii", "replace").lower() for value in attributes.get("objectclass", ())]
-        if self._reading.server.kind == "ad" and (not classes or not GROUP_CLASSES.isdisjoint(classes)):
+        if not GROUP_CLASSES.isdisjoint(classes) or not self._reading.shows_person(attributes, classes):
             return None
         return self._reading.person(Entry(dn, attributes), key, classes)
 

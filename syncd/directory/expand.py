@@ -21,7 +21,7 @@ from syncd.directory.foreign import Expansion
 from syncd.directory.kinds import Server
 from syncd.directory.lookup import Lookup
 from syncd.directory.primary import add_primary_members
-from syncd.directory.search import Query, Refused, Searcher, escape
+from syncd.directory.search import Query, Refused, Searcher, any_of, chunks, escape
 from syncd.directory.sids import NAME, find_by_sid
 from syncd.directory.walk import Walk
 from syncd.directory.whole import Wholes
@@ -69,12 +69,9 @@ def _run(walks: Sequence[Walk], lookup: Lookup) -> Expansion:
     """Follow the groups at hand of all walks to their ends."""
     wholes = Wholes(lookup)
     while any(walk.frontier for walk in walks):
-        wanted: dict[str, str] = {}
         for walk in walks:
             walk.frontier = [(wholes.whole(group, walk), path) for group, path in walk.frontier]
-            for group, _ in walk.frontier:
-                wanted.update(group.members)
-        lookup.fetch(wanted)
+        lookup.fetch(_wanted(walks))  # not kept: it may be 100,000 names, and more is made of them now
         for walk in walks:
             walk.step(lookup.found)
     add_primary_members(walks, lookup)
@@ -85,6 +82,15 @@ def _run(walks: Sequence[Walk], lookup: Lookup) -> Expansion:
         {walk.source: walk.read(notes, wholes.ranges(walk.entered)) for walk in walks},
         {walk.source: tuple(walk.foreign) for walk in walks if walk.foreign},
     )
+
+
+def _wanted(walks: Iterable[Walk]) -> dict[str, str]:
+    """Give the member values of the groups at hand, by key."""
+    wanted: dict[str, str] = {}
+    for walk in walks:
+        for group, _ in walk.frontier:
+            wanted.update(group.members)
+    return wanted
 
 
 def _start_groups(walks: Iterable[Walk], lookup: Lookup, options: Options, anyone: bool) -> None:
@@ -106,8 +112,9 @@ def _start_groups(walks: Iterable[Walk], lookup: Lookup, options: Options, anyon
     lookup.fetch(keys)
     for walk, key in named_by:
         walk.start_group(lookup.found[key], anyone=anyone)
-        if options.nesting == "server" and lookup.reading.server.kind == "ad" and walk.source.nested and walk.frontier:
-            _fetch_chain(walk, key, lookup)
+    if options.nesting == "server" and lookup.reading.server.kind == "ad":
+        nested = {key: walk.source.value for walk, key in named_by if walk.source.nested and walk.frontier}
+        _fetch_chains(nested, lookup)
     if sids:
         _start_sids(sids, lookup)
 
@@ -124,21 +131,28 @@ def _start_sids(sids: Mapping[str, Sequence[Walk]], lookup: Lookup) -> None:
             walk.start_group(known.get(sid, ABSENT), anyone=True)
 
 
-def _fetch_chain(walk: Walk, key: str, lookup: Lookup) -> None:
-    """Have the server find all members of a group, in groups in groups too, before the walk asks for them.
+def _fetch_chains(groups: Mapping[str, str], lookup: Lookup) -> None:
+    """Have the server find the groups in groups of some groups, on all levels, before the walk asks for them.
 
-    The walk then finds nearly everything known already. It still goes from group to group, since only that tells the
-    path, and whether the server has left out what it does not hold.
+    Groups only: by this rule the server looks at every entry that the rest of the filter leaves, and people are found
+    by the walk in one level then. It still goes from group to group, since only that tells the path, and whether the
+    server has left out what it does not hold.
+
+    Args:
+        groups: normalised DN → as written.
+        lookup: remembers what is found.
     """
-    text = f"(memberOf:{_IN_CHAIN}:={escape(walk.source.value)})"
-    query = Query(lookup.root(key) or lookup.base, "sub", text, lookup.reading.attributes)
-    before = lookup.pages
+    roots: dict[str, list[str]] = {}
+    for key, written in groups.items():
+        roots.setdefault(lookup.root(key) or lookup.base, []).append(f"(memberOf:{_IN_CHAIN}:={escape(written)})")
     try:
-        for _ in lookup.entries(query):
-            pass
+        for root, chains in roots.items():
+            for some in chunks(chains):
+                text = f"(&(objectClass=group){any_of(some)})"
+                for _ in lookup.entries(Query(root, "sub", text, lookup.reading.attributes)):
+                    pass
     except Refused as error:
         lookup.notes[f"groups in groups followed from here, since the server would not: {error}"] = None
-    walk.pages += lookup.pages - before
 
 
 def _start_search(walk: Walk, lookup: Lookup) -> None:

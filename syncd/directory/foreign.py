@@ -71,12 +71,7 @@ def holder(foreign: Foreign, servers: Mapping[str, Server], without: str) -> str
         domain = foreign.sid.rpartition("-")[0]
         return next((name for name, server in others if server.domain_sid == domain), None)
     key = names.normalise(foreign.dn)
-    held = [
-        (len(context), name)
-        for name, server in others
-        for context in server.contexts
-        if f",{key}".endswith(f",{context}")
-    ]
+    held = [(len(context), name) for name, server in others if (context := server.naming_context(key)) is not None]
     return max(held)[1] if held else None
 
 
@@ -164,6 +159,8 @@ class Inquiry:
     def read(self) -> SourceRead:
         """Give what is known of the source now."""
         causes = self._causes - {cause for cause, known in self._settled.items() if all(known)}
+        if self._reasons and not causes:  # a reason of its own has the cause of one that is settled
+            causes = self._causes
         first, *others = self._proofs
         proof = replace(
             first,

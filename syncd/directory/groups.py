@@ -104,7 +104,7 @@ def has_members(attributes: Mapping[str, list[bytes]], classes: Collection[str])
     return "labeleduri" in attributes and "labeleduriobject" in classes and any(_labeled(attributes))
 
 
-def group_of(entry: Entry, key: str, stable: str, classes: Collection[str], server: str) -> Group:
+def group_of(entry: Entry, key: str, stable: str, classes: Collection[str], server: str, *, expands: bool) -> Group:
     """Read the values of a group entry, as far as they are in it.
 
     Args:
@@ -113,6 +113,7 @@ def group_of(entry: Entry, key: str, stable: str, classes: Collection[str], serv
         stable: its stable id.
         classes: its object classes in lower case.
         server: for messages.
+        expands: the server may have put what member URLs find among the members.
     """
     attributes = entry.attributes
     members: dict[str, str] = {}
@@ -137,7 +138,8 @@ def group_of(entry: Entry, key: str, stable: str, classes: Collection[str], serv
     urls = [str(raw, "utf-8", "surrogateescape") for raw in attributes.get("memberurl", ())]
     if "labeleduriobject" in classes:
         urls += _labeled(attributes)
-    if members and _STATIC.isdisjoint(classes) and not {"groupofurls", "labeleduriobject"}.isdisjoint(classes):
+    listing = not _STATIC.isdisjoint(classes) or "posixgroup" in classes
+    if expands and members and not listing and not {"groupofurls", "labeleduriobject"}.isdisjoint(classes):
         urls = []
     sids = attributes.get("objectsid")
     return Group(
@@ -230,21 +232,28 @@ def _rest(searcher: Searcher, entry: Entry, name: str) -> Iterator[list[bytes]]:
         raise _Broken(f"its first range is {name}")
     stamp = entry.attributes.get("usnchanged")
     values = entry.attributes[name]
+    if end is not None and stamp is None:
+        raise _Broken("its uSNChanged may not be read, so a change meanwhile would not be seen")
     while end is not None:
         if len(values) != end - begin + 1:
             raise _Broken(f"{name} has {len(values)} values")
-        got = _ask(searcher, entry.dn, (f"{kind};range={end + 1}-*", "uSNChanged"))
+        # The last value once more: a member that is deleted may leave the group without moving uSNChanged, and what
+        # follows it would move into the range that came already.
+        last, expected = values[-1], end
+        got = _ask(searcher, entry.dn, (f"{kind};range={expected}-*", "uSNChanged"))
         if got.attributes.get("usnchanged") != stamp:
             raise _Broken(f"it changed while its members were read, each of {READS} times")
         found = [one for one in got.attributes if (match := _RANGE(one)) and match[1] == kind]
         if len(found) != 1:
             raise _Broken(f"the range after {name} did not come")
-        name, expected = found[0], end + 1
+        name = found[0]
         _, begin, end = _bounds(name)
         if begin != expected:
             raise _Broken(f"the range that should begin at {expected} begins at {begin}")
         values = got.attributes[name]
-        yield values
+        if values[:1] != [last] or end == begin:
+            raise _Broken(f"the values moved while they were read, each of {READS} times")
+        yield values[1:]
 
 
 def _bounds(name: str) -> tuple[str, int, int | None]:

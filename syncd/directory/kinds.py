@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 
 from syncd.core import dn as names
 from syncd.directory.connection import Options
-from syncd.directory.search import LiveSearcher, Query, Refused, Searcher, first
+from syncd.directory.search import LiveSearcher, Lost, Query, Refused, Searcher, first
 
 Kind = Literal["ad", "openldap", "389ds", "generic"]
 
@@ -27,6 +27,7 @@ _ATTRIBUTES = (
     "objectClass", "structuralObjectClass", "namingContexts", "defaultNamingContext", "supportedCapabilities",
     "vendorName", "vendorVersion", "highestCommittedUSN", "dsServiceName", "lastusn",
 )  # fmt: skip
+_UNABLE = frozenset((3, 11, 51, 52, 80))  # limits, busy, unavailable, other: says nothing about what the server is
 _REPLICA_UPDATE_VECTOR = "(&(objectClass=nsTombstone)(nsUniqueId=ffffffff-ffffffff-ffffffff-ffffffff))"
 _MAX_CSN = re.compile(r"\{replica (\d+)[^}]*\}\s+[0-9a-f]{20}\s+([0-9a-f]{8})([0-9a-f]{4})[0-9a-f]{4}([0-9a-f]{4})")
 
@@ -42,6 +43,11 @@ class Server(NamedTuple):
     identity: str
     """Who is bound: the DN, `anonymous`, or the SASL mechanism and identity; empty for an export."""
 
+    def naming_context(self, dn: str) -> str | None:
+        """Give the naming context that holds a normalised DN; None where the server is not known to hold it."""
+        held = [context for context in self.contexts if names.lies_in(dn, context)]
+        return max(held, key=len, default=None)
+
 
 class Recognised(NamedTuple):
     """What the root DSE, and at most one entry beside it, said."""
@@ -55,9 +61,10 @@ def recognise(searcher: Searcher, options: Options) -> Recognised:
     """Ask who the server is: two questions at most.
 
     Raises:
-        Lost: the connection ended. What the server refuses to tell is not known, and no error.
+        Lost: the connection ended, or the server is too busy to say what it is, which decides what is read. What it
+            refuses to tell is not known, and no error.
     """
-    root = _read(searcher, "", _ATTRIBUTES)
+    root = _read(searcher, "", _ATTRIBUTES, vital=options.kind == "auto")
     kind = told(root) if options.kind == "auto" else options.kind
     contexts = tuple(names.normalise(text) for text in _texts(root, "namingcontexts") if _is_dn(text))
     identity = searcher.connection.identity if isinstance(searcher, LiveSearcher) else ""
@@ -104,8 +111,7 @@ def _counter(searcher: Searcher, server: Server, root: Mapping[str, list[bytes]]
     if server.kind == "ad":
         service = "".join(char if char.isalnum() else "-" for char in next(_texts(root, "dsservicename"), "").lower())
         return _joined(_stamp(number, service) for number in _texts(root, "highestcommittedusn"))
-    held = [context for context in server.contexts if f",{names.normalise(base)}".endswith(f",{context}")]
-    suffix = max(held, key=len, default="")
+    suffix = server.naming_context(names.normalise(base))
     if server.kind == "389ds":
         numbers = [
             _stamp(text, name.partition(";")[2])
@@ -113,16 +119,14 @@ def _counter(searcher: Searcher, server: Server, root: Mapping[str, list[bytes]]
             if name.partition(";")[0] == "lastusn"
             for text in _texts(root, name)
         ]
-        return _joined(numbers) or _joined(_update_vector(searcher, suffix))
-    if not suffix:
+        return _joined(numbers) or (_joined(_update_vector(searcher, suffix)) if suffix else None)
+    if suffix is None:
         return None
     return _joined(_texts(_read(searcher, suffix, ("contextCSN",)), "contextcsn"))
 
 
 def _update_vector(searcher: Searcher, suffix: str) -> Iterable[str]:
     """Give the last change of every replica that 389 Directory Server knows: a CSN is time, number, replica, part."""
-    if not suffix:
-        return []
     query = Query(suffix, "sub", _REPLICA_UPDATE_VECTOR, ("nsds50ruv",))
     try:
         entry = first(searcher.search(query))
@@ -144,11 +148,19 @@ def _joined(stamps: Iterable[str]) -> str | None:
 # --------------------------------------------------------------------------- reading
 
 
-def _read(searcher: Searcher, dn: str, attributes: tuple[str, ...]) -> Mapping[str, list[bytes]]:
-    """Give an entry's attributes; none where it cannot be read."""
+def _read(
+    searcher: Searcher, dn: str, attributes: tuple[str, ...], *, vital: bool = False
+) -> Mapping[str, list[bytes]]:
+    """Give an entry's attributes; none where it cannot be read.
+
+    Raises:
+        Lost: the connection ended; or it is vital, and the server is not able to answer now.
+    """
     try:
         entry = first(searcher.search(Query(dn, "base", "(objectClass=*)", attributes)))
-    except Refused:
+    except Refused as error:
+        if vital and error.code in _UNABLE:
+            raise Lost(str(error)) from None
         return {}
     return entry.attributes if entry else {}
 

@@ -21,13 +21,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from syncd.core import dn as names
 from syncd.directory.entries import ABSENT, Found, Person, Reading, Trouble
 from syncd.directory.everybody import Everybody
 from syncd.directory.groups import UID_PREFIX
 from syncd.directory.search import (
+    AT_ONCE,
     NO_SUCH_OBJECT,
     REFERRAL,
     Query,
@@ -35,16 +36,14 @@ from syncd.directory.search import (
     Scope,
     Searcher,
     any_of,
+    chunks,
     escape,
     first,
 )
 from syncd.directory.strategy import Entry
 
-_CHUNK = 50  # alternatives in one filter; servers are quadratic in it, 20 to 50 is best (measured with OpenLDAP)
 _PROBES = 100  # entries asked for one by one to learn why they were not found
 _STRANGE = 10  # parents outside of what the server is known to hold whose children are asked for
-
-T = TypeVar("T")
 
 
 class _Family(NamedTuple):
@@ -123,8 +122,7 @@ class Lookup:
 
     def root(self, key: str) -> str | None:
         """Give the naming context that holds a name; None where the server is not known to hold it."""
-        held = [context for context in self._contexts if f",{key}".endswith(f",{context}")]
-        return max(held, key=len) if held else None
+        return self.reading.server.naming_context(key)
 
     # ------------------------------------------------------------------ everything at once
 
@@ -158,7 +156,7 @@ class Lookup:
             (outside if root is None else roots[root])[key] = written
         troubles: dict[str, Trouble] = {}
         for root, asked in roots.items():
-            for chunk in _chunks(list(asked.items())):
+            for chunk in chunks(list(asked.items())):
                 texts = [f"(distinguishedName={escape(written)})" for _, written in chunk]
                 query = Query(root, "sub", any_of(texts), self.reading.attributes)
                 troubles.update(self._asked(query, [key for key, _ in chunk]))
@@ -182,7 +180,7 @@ class Lookup:
             if root is None:
                 strange.append(family)
                 continue
-            full = len(family.wanted) // _CHUNK * _CHUNK
+            full = len(family.wanted) // AT_ONCE * AT_ONCE
             troubles |= self._ask(family.parent, "one", family.wanted[:full])
             if full < len(family.wanted):
                 left[root].append(_Family(family.parent, family.wanted[full:]))
@@ -211,7 +209,7 @@ class Lookup:
 
     def _search_root(self, key: str) -> str | None:
         """Give what to search for a name below: the base, or the naming context that holds it."""
-        return self.base if f",{key}".endswith(f",{self._base_key}") else self.root(key)
+        return self.base if names.lies_in(key, self._base_key) else self.root(key)
 
     def _outside(self, written: str) -> Trouble:
         held = "; ".join(self._contexts)
@@ -221,7 +219,7 @@ class Lookup:
     def _ask(self, base: str, scope: Scope, wanted: Sequence[tuple[str, str]]) -> dict[str, Trouble]:
         """Ask for entries by key and filter, fifty at a time; give why some may not have come."""
         troubles: dict[str, Trouble] = {}
-        for chunk in _chunks(wanted):
+        for chunk in chunks(wanted):
             query = Query(base, scope, any_of([text for _, text in chunk]), self.reading.attributes)
             troubles |= self._asked(query, [key for key, _ in chunk])
         return troubles
@@ -264,7 +262,7 @@ class Lookup:
     def _read_uids(self, missing: Mapping[str, str]) -> None:
         """Ask for the people whom memberUid values mean, fifty in a filter."""
         attributes = tuple(dict.fromkeys((*self.reading.attributes, "uid")))
-        for chunk in _chunks(list(missing.items())):
+        for chunk in chunks(list(missing.items())):
             people: dict[str, list[Person]] = defaultdict(list)
             query = self._below(any_of([f"(uid={escape(written)})" for _, written in chunk]), attributes)
             trouble: Trouble | None = None
@@ -326,8 +324,3 @@ def _assertion(written: str) -> tuple[str, str] | None:
         return None
     texts = [f"({kind}={escape(value)})" for kind, value in parts]
     return (texts[0] if len(texts) == 1 else f"(&{''.join(texts)})"), parent
-
-
-def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), _CHUNK):
-        yield items[start : start + _CHUNK]

@@ -33,7 +33,7 @@ def add_primary_members(walks: Sequence[Walk], lookup: Lookup) -> None:
     people, troubles = _found(numbers, lookup)
     for walk, group, path in entered:
         where = f"group {group.dn}: those who have it as their primary group"
-        if group.sid is None:
+        if group.sid is None or not group.sid.startswith("S-"):
             walk.fail(f"{lookup.server}: {where}: not known, since its objectSid may not be read", "unreadable")
         number = numbers.get(group.key, -1)
         if (trouble := troubles.get(number)) is not None:

@@ -8,13 +8,12 @@ from collections.abc import Collection
 from syncd.core import dn as names
 from syncd.directory.entries import Found, Principal, objectsid_text
 from syncd.directory.lookup import Lookup
-from syncd.directory.search import Query, any_of
+from syncd.directory.search import Query, any_of, chunks
 
 NAME = re.compile(r"<SID=(S-1-[0-9-]+)>", re.IGNORECASE).fullmatch
 """Matches the name by which a SID is asked for instead of a DN ([MS-ADTS] 3.1.1.3.1.2.4)."""
 OF_A_DOMAIN = re.compile(r"S-1-5-21-\d+-\d+-\d+-\d+").fullmatch
 """Matches the SID of a user or group of a domain; all others are well-known ([MS-DTYP] 2.4.2.4)."""
-_CHUNK = 50
 
 
 def find_by_sid(lookup: Lookup, sids: Collection[str]) -> dict[str, Found]:
@@ -28,8 +27,8 @@ def find_by_sid(lookup: Lookup, sids: Collection[str]) -> dict[str, Found]:
     wanted = sorted(sid for sid in sids if OF_A_DOMAIN(sid))
     base = lookup.root(names.normalise(lookup.base)) or lookup.base
     attributes = tuple(dict.fromkeys((*lookup.reading.attributes, "objectSid")))
-    for start in range(0, len(wanted), _CHUNK):
-        text = any_of([f"(objectSid={_octets(sid)})" for sid in wanted[start : start + _CHUNK]])
+    for some in chunks(wanted):
+        text = any_of([f"(objectSid={_octets(sid)})" for sid in some])
         for entry in lookup.search(Query(base, "sub", text, attributes)):
             one = lookup.remember(entry)
             if not isinstance(one, Principal):  # which stands for a SID, and is not who has it

@@ -51,6 +51,7 @@ class Walk:
         self._url = url
         self._make = reading.member_maker(source).member
         self._keep_dangling = options.dangling == "keep"
+        self._unsure = reading.unsure
         self._identity = reading.server.identity
         self._notes: dict[str, None] = {}
         self._members: dict[str, Member] = {}
@@ -186,6 +187,9 @@ class Walk:
         """
         if any(member.id.startswith("dn:") for member in self._members.values()):
             self._notes[f"{self._url}: {_UNKNOWN_IDS}"] = None
+        if unsure := len(self._members.keys() & self._unsure):
+            text = f"of {unsure} members userAccountControl may not be read: they count as enabled"
+            self._notes[f"{self._url}: {self.source}: {text}"] = None
         if not self._keep_dangling and self.counts["not found"]:
             count = self.counts["not found"]
             self._notes[f"{self._url}: {self.source}: {count} member values have no entry, and do not count"] = None
@@ -216,4 +220,7 @@ def _why_foreign(sid: str) -> str:
             f"{sid} is a well-known identity that stands for nobody in particular and can never be resolved; "
             "take it out of the group"
         )
-    return f"{sid} belongs to another domain; configure that domain as another directory"
+    return (
+        f"{sid} belongs to another domain; configure that domain as another directory, "
+        "or see with `syncd check` why it does not answer"
+    )

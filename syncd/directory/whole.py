@@ -42,8 +42,9 @@ class Wholes:
         lookup = self._lookup
         entry, ranges, trouble = joined(lookup.searcher, group.part)
         if trouble:
-            reason = f"{group.problems[0].reason}; the rest could not be read: {trouble}"
-            return group._replace(problems=(*group.problems, Problem(reason, "range")))
+            others = (problem for problem in group.problems if problem.cause != "range")
+            reason = f"{lookup.server}: group {group.dn}: the server gave only a part of its members: {trouble}"
+            return group._replace(problems=(*others, Problem(reason, "range")))
         again = lookup.reading.classify(entry)
         if not isinstance(again, Group) or again.key != group.key:
             text = f"{lookup.server}: group {group.dn}: it became something else while its members were read"

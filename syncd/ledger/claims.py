@@ -51,7 +51,14 @@ def orphans(work: Work, configured: Collection[MailboxRef]) -> tuple[Orphan, ...
     )
 
 
-def register(work: Work, mailboxes: Iterable[tuple[MailboxRef, str]], at: datetime, *, whole: bool = True) -> None:
+def register(
+    work: Work,
+    mailboxes: Iterable[tuple[MailboxRef, str]],
+    at: datetime,
+    *,
+    whole: bool = True,
+    unclear: Collection[str] = (),
+) -> None:
     """Give every configured mailbox its row, note which rows left the configuration and which came back."""
     stored = {
         MailboxRef(row[1], row[2]): row
@@ -65,7 +72,7 @@ def register(work: Work, mailboxes: Iterable[tuple[MailboxRef, str]], at: dateti
     )
     for ref, (number, _, _, address, orphaned) in stored.items():
         if ref not in configured:
-            if orphaned is None and whole:
+            if orphaned is None and whole and ref.key not in unclear:
                 work.run("UPDATE mailboxes SET orphaned_since = ? WHERE id = ?", (now, number))
         elif orphaned is not None or address != configured[ref]:
             work.run("UPDATE mailboxes SET orphaned_since = NULL, address = ? WHERE id = ?", (configured[ref], number))
@@ -80,7 +87,9 @@ def acquaint(work: Work, ref: MailboxRef, address: str, at: datetime) -> None:
         )
 
 
-def changed(work: Work, mailboxes: Iterable[tuple[MailboxRef, str]], *, whole: bool = True) -> bool:
+def changed(
+    work: Work, mailboxes: Iterable[tuple[MailboxRef, str]], *, whole: bool = True, unclear: Collection[str] = ()
+) -> bool:
     """Tell whether `register` would write anything."""
     configured = dict(mailboxes)
     stored = {
@@ -91,7 +100,8 @@ def changed(work: Work, mailboxes: Iterable[tuple[MailboxRef, str]], *, whole: b
     }
     if any(stored.get(ref) != (address, False) for ref, address in configured.items()):
         return True
-    return whole and any(not orphaned for ref, (_, orphaned) in stored.items() if ref not in configured)
+    left = (orphaned for ref, (_, orphaned) in stored.items() if ref not in configured and ref.key not in unclear)
+    return whole and not all(left)
 
 
 def number_of(work: Work, ref: MailboxRef) -> int:

@@ -131,19 +131,29 @@ class Ledger:
     # ----------------------------------------------------------------------- writing
 
     def register(
-        self, mailboxes: Iterable[tuple[MailboxRef, str]], *, whole: bool = True, at: datetime | None = None
+        self,
+        mailboxes: Iterable[tuple[MailboxRef, str]],
+        *,
+        whole: bool = True,
+        unclear: Collection[str] = (),
+        at: datetime | None = None,
     ) -> None:
         """Make known all configured mailboxes with their addresses, also when a run is for some of them only.
 
-        Those that are known and not given are orphaned from now on, unless `whole` is false, which says that not all
-        could be found out; those that came back are not any more.
+        Those that are known and not given are orphaned from now on; those that came back are not any more.
+
+        Args:
+            mailboxes: all of them, as far as they are known.
+            whole: false = not all could be found out, so nothing is orphaned now.
+            unclear: keys of addresses that are not given and have not left either: they stay as they are.
+            at: when; now by default.
         """
         given = tuple(mailboxes)
         with self._database.reading() as work:
-            if not claims.changed(work, given, whole=whole):
+            if not claims.changed(work, given, whole=whole, unclear=unclear):
                 return
         with self._database.writing() as work:
-            claims.register(work, given, at or datetime.now(UTC), whole=whole)
+            claims.register(work, given, at or datetime.now(UTC), whole=whole, unclear=unclear)
 
     def acquaint(self, ref: MailboxRef, address: str, at: datetime) -> None:
         """Make a mailbox known for which something is done by hand; one that no mapping has counts as left."""

@@ -62,7 +62,7 @@ def _directory(directory: dict[str, Any], path: Path) -> Iterator[Problem]:
         yield Problem((*path, "tls"), f"{pair[0]} needs {missing} beside it", key=pair[0])
     if isinstance(directory.get("bind"), dict):
         yield from _bind(directory["bind"], urls, tls, (*path, "bind"))
-    if directory.get("nesting") == "server" and directory.get("kind") in {"openldap", "389ds", "generic"}:
+    if directory.get("nesting") == "server" and directory.get("kind") in ("openldap", "389ds", "generic"):
         yield Problem((*path, "nesting"), f"server is for Active Directory, not for kind: {directory['kind']}")
     yield from users(directory.get("users"), (*path, "users"))
 
@@ -81,7 +81,7 @@ def _bind(bind: dict[str, Any], urls: list[str], tls: dict[str, Any], path: Path
         for key in ("dn", "password"):
             if bind.get(key) is None and set(bind) <= {"method", "dn", "password", "host"}:
                 yield Problem(path, f'missing key "{key}"')
-    elif method in {"external", "gssapi"}:
+    elif method in ("external", "gssapi"):  # no set: it may be anything, also what has no hash
         proof = "the certificate, or the socket," if method == "external" else "the Kerberos ticket"
         for key in given(bind, ("dn", "password")):
             yield Problem(path, f"{key} does not go with method: {method}; {proof} says who syncd is", key=key)

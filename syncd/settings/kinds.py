@@ -67,6 +67,7 @@ Percent = Annotated[float, Checked(texts.percentage, {"type": "number", "minimum
 Duration = Annotated[float, Checked(texts.duration(), pattern=texts.DURATION)]
 Timeout = Annotated[float, Checked(texts.duration(positive=True), pattern=texts.DURATION)]
 DN = Annotated[str, Checked(texts.distinguished_name)]
+BindName = Annotated[str, Checked(texts.bind_name)]
 Host = Annotated[str, Checked(texts.host)]
 ConfigPath = Annotated[Path, Checked(_relative)]
 Folder = Annotated[str | None, limited(texts.FOLDER_LENGTH)]

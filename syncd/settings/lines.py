@@ -19,6 +19,7 @@ def lines(value: object) -> str:
 
     yaml = YAML()
     yaml.width = 1_000_000
+    yaml.representer.ignore_aliases = lambda _value: True  # what stands in several places is written in each
     yaml.indent(mapping=2, sequence=4, offset=2)
     text = io.StringIO()
     yaml.dump(value, text)

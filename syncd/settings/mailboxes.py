@@ -37,7 +37,7 @@ def mailbox(mapping: shapes.Mapping, limits: Limits, directory: str) -> core.Mai
         context=mapping.context if isinstance(mapping.context, int) else 0,
         account=_account(mapping.account),
         sources=tuple(sources(mapping, mapping.sources, directory, chooser(mapping))),
-        exclude=tuple(sources(mapping, mapping.exclude, directory, None)),
+        exclude=tuple(sources(mapping, mapping.exclude, directory, chooser(mapping))),
         existing=mapping.existing,
         extra=mapping.extra,
         limits=_limits(mapping.limits, limits),

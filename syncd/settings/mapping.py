@@ -149,9 +149,12 @@ class Mapping(Section):
     """Members of any of these do not, even if a source has them."""
     nested: Annotated[
         int,
-        Checked(texts.nesting, {"anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": 1000}]}),
-    ] = 32
-    """Groups in groups: true (32 levels), false, or the number of levels."""
+        Checked(
+            texts.nesting,
+            {"anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": texts.ALL_LEVELS}]},
+        ),
+    ] = texts.ALL_LEVELS
+    """Groups in groups: true, false, or the number of levels."""
     existing: Annotated[Literal["adopt", "leave"], choice("adopt", "leave")] = "adopt"
     """A secondary account that a member has already, not made by syncd."""
     extra: Annotated[Literal["leave", "remove"], choice("leave", "remove")] = "leave"

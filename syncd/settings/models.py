@@ -14,6 +14,7 @@ from pydantic import Field, WrapValidator, model_validator
 from syncd.settings import syntax, texts
 from syncd.settings.kinds import (
     DN,
+    BindName,
     Checked,
     ConfigPath,
     Count,
@@ -61,8 +62,8 @@ class Bind(Section):
 
     method: Annotated[Literal["simple", "external", "gssapi"], choice("simple", "external", "gssapi")] = "simple"
     """simple: DN and password; external: by client certificate or socket; gssapi: by a Kerberos ticket."""
-    dn: DN | None = None
-    """DN of the account that reads groups and users."""
+    dn: BindName | None = None
+    """DN of the account that reads groups and users; in Active Directory user@domain will do."""
     password: SecretRef | None = None
     """Its password, by reference."""
     host: Host | None = None
@@ -109,7 +110,7 @@ class Directory(Section):
     must_see: DN | None = None
     """A group that must be readable and not empty; else nothing read from this directory counts as complete."""
     nesting: Annotated[Literal["client", "server"], choice("client", "server")] = "client"
-    """Who follows groups in groups: syncd, or Active Directory (server), which is quicker and knows no paths."""
+    """Who follows groups in groups: syncd, or Active Directory (server), which pays where they lie deep."""
     timeout: Timeouts = Timeouts()
     """Waiting times."""
     page_size: Annotated[int, whole(1)] = 1000

@@ -20,9 +20,12 @@ ADDRESS_LENGTH = LOGIN_LENGTH = NAME_LENGTH = FOLDER_LENGTH = 256
 PERSONAL_LENGTH = 64
 MAX_ID = 2**32 - 1
 """Greatest context id: INT UNSIGNED."""
+ALL_LEVELS = 1000
+"""Groups in groups; no directory has so many, and each costs a question."""
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 DURATION = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?").fullmatch
+_LOGON_NAME = re.compile(r"[^=,@\\]+(@|\\)[^=,@\\]+").fullmatch
 
 
 class Listen(NamedTuple):
@@ -186,6 +189,12 @@ def distinguished_name(value: object) -> str:
     return accepted
 
 
+def bind_name(value: object) -> str:
+    r"""Accept who binds: a DN, or what Active Directory takes too: `user@domain`, `DOMAIN\user` (MS-ADTS 5.1.1.1.1)."""
+    accepted = text(value)
+    return accepted if _LOGON_NAME(accepted) else distinguished_name(accepted)
+
+
 def listen(value: object) -> Listen | None:
     """Turn `host:port` or `[ipv6]:port` into a `Listen`; `off` into None."""
     if value is False or value == "off":
@@ -197,11 +206,11 @@ def listen(value: object) -> Listen | None:
 
 
 def nesting(value: object) -> int:
-    """Turn true into 32 levels of groups in groups, false into 0; a number stays."""
+    """Turn true into as many levels of groups in groups as there may be, false into 0; a number stays."""
     if isinstance(value, bool):
-        return 32 if value else 0
-    if not isinstance(value, int) or not 0 <= value <= 1000:
-        raise ValueError(f"must be true, false or a whole number of levels from 0 to 1000, not {quoted(value)}")
+        return ALL_LEVELS if value else 0
+    if not isinstance(value, int) or not 0 <= value <= ALL_LEVELS:
+        raise ValueError(f"must be true, false or a whole number of levels from 0 to {ALL_LEVELS}, not {quoted(value)}")
     return value
 
 

@@ -58,7 +58,7 @@ def ranges(rounds: int) -> list[Line]:
 
 def _ranges(samba: Samba, limits: Limits, group: str) -> None:
     """Read the three ranges and the people, as the product has to."""
-    for names in ("member", "member;range=1500-*", "member;range=3000-*"):
+    for names in ("member", "member;range=1499-*", "member;range=2998-*"):
         samba.client(
             "ldapsearch", limits.ldaps, "-LLL", "-b", group, "-s", "base", "(objectClass=*)", names, who=domain.READER
         )

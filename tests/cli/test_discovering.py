@@ -218,6 +218,13 @@ def test_the_lines_say_all_that_the_pattern_says(discover: Discover) -> None:
     }
 
 
+def test_each_line_stands_for_itself(discover: Discover) -> None:
+    """What several mailboxes have in common is written out for each, so that any of them can be pasted alone."""
+    text = discover("--output", "yaml", found=(found("support"), found("sales"))).out
+    assert "&" not in text
+    assert text.count("server: imap.example.org") == 2
+
+
 @pytest.mark.parametrize("text", ["no: {a}", "yes", "007", " x ", "null", "# x", "a\nb", "\x01", "Ä", "'", '"', "- a"])
 def test_the_lines_hold_any_text(discover: Discover, text: str) -> None:
     """Whatever an entry gives for a name comes back as it was when the lines are loaded."""

@@ -112,11 +112,12 @@ PLAIN = Proof(server="ldaps://dc1", identity="anonymous", pages=1, groups=1, val
         (PROOF, WORDS),
         (PLAIN, "group cn=a on ldaps://dc1 as anonymous: 1 page, 1 group: 2 user"),
         (Proof(identity="configuration", values={"user": 1}), "group cn=a as configuration: 1 user"),
-        (Proof(), "group cn=a: nobody"),
+        (Proof(server="ldaps://dc1", groups=1), "group cn=a on ldaps://dc1: 1 group: nobody"),
+        (Proof(), "group cn=a: not read"),
     ],
 )
 def test_a_proof_in_words(proof: Proof, words: str) -> None:
-    """Server, identity, what it took and every class of member values, as far as there are any."""
+    """Server, identity, what it took and every class of values; nobody is another thing than no answer."""
     assert proof_line("group cn=a", proof) == words
 
 
@@ -136,6 +137,35 @@ def test_when_a_proof_is_shown(more: dict[str, object], flag: bool, told: bool) 
     text = io.StringIO()
     show(reports.report(Judgement(plan=found)), Console(file=text, width=200), config="c", proof=flag)
     assert ("  read group cn=a on ldaps://dc1" in text.getvalue()) == told
+
+
+def test_accounts_in_step_are_those_of_the_mailboxes_in_step() -> None:
+    """A mailbox with something to tell is not among those in step, nor are its accounts."""
+    quiet = MailboxPlan(mailbox=reports.mailbox(), complete=True, unchanged=2)
+    told = replace(quiet, dangling=("cn=gone",), unchanged=5)
+    text = io.StringIO()
+    show(reports.report(Judgement(plan=quiet), Judgement(plan=told)), Console(file=text, width=200), config="c")
+    assert "1 mailbox in step (2 accounts)" in text.getvalue()
+    assert "in step: 7 unchanged" in text.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [({}, "in step: 2"), ({"complete": False}, "nothing to do, as far as is known: 2")],
+)
+def test_the_last_line_says_in_step_only_of_what_was_read(more: dict[str, object], words: str) -> None:
+    """Nothing to do because nothing could be read is another thing than nothing to do."""
+    found = MailboxPlan(mailbox=reports.mailbox(), unchanged=2, **{"complete": True, **more})  # type: ignore[arg-type]
+    text = io.StringIO()
+    show(reports.report(Judgement(plan=found)), Console(file=text, width=200), config="c")
+    assert text.getvalue().splitlines()[-1] == f"{words} unchanged"
+
+
+def test_with_a_problem_the_last_line_does_not_say_in_step() -> None:
+    """A pattern that gives no mailbox, or a context that is not there, is no reason to be calm."""
+    text = io.StringIO()
+    show(reports.report(problems=("a:1: there is no context 'x'",)), Console(file=text, width=200), config="c")
+    assert "in step" not in text.getvalue()
 
 
 def test_what_is_outside_of_any_mailbox_is_told() -> None:

@@ -9,6 +9,7 @@ from itertools import permutations
 import pytest
 
 from syncd.core.desire import Desired, desire
+from syncd.core.dn import normalise
 from syncd.core.listed import read_group, read_listed
 from syncd.core.model import Claim, GroupRead, Mailbox, MailboxRef, Source, Users
 from syncd.core.reads import Member, Proof, SourceRead
@@ -29,6 +30,8 @@ from tests.core.strategies import (
 
 BOTH = mailbox(sources=(SUPPORT, SALES))
 REF = MailboxRef(1, ADDRESS)
+NO_ID = f"dn:{normalise(dn_of('berta'))}"
+"""What an entry at berta's DN is known by where the server gives no stable id."""
 NEAR, FAR = (SUPPORT.value,), (SUPPORT.value, SALES.value)
 
 
@@ -118,7 +121,7 @@ def test_an_unresolved_member_is_kept_apart_with_its_reason(logins: tuple[str, .
     [
         pytest.param(member("berta"), id="the same entry"),
         pytest.param(member("x", id="id-berta", logins=()), id="by id"),
-        pytest.param(member("x", dn=dn_of("berta").upper(), logins=()), id="by DN"),
+        pytest.param(member("x", id=NO_ID, dn=dn_of("berta").upper(), logins=()), id="by DN"),
         pytest.param(member("x", logins=("berta",)), id="by user"),
     ],
 )
@@ -130,10 +133,20 @@ def test_an_excluded_member_gets_nothing(barred: Member) -> None:
     assert desired.taken_out(claim(5)) is None
 
 
-@pytest.mark.parametrize("barred", [member("x", id="id-berta"), member("x", dn=dn_of("berta"))])
+@pytest.mark.parametrize("barred", [member("x", id="id-berta"), member("x", id=NO_ID, dn=dn_of("berta"))])
 def test_an_excluded_member_stands_for_no_user(barred: Member) -> None:
     """A claim's member that is excluded is not taken for somebody who became another user."""
     assert decided(read(SUPPORT, member("berta")), read(BARRED, barred)).user_of("id-berta") is None
+
+
+def test_an_exclusion_by_dn_is_no_exclusion_of_another_entry() -> None:
+    """Two directories may have the same DNs, and a DN may be used again: an entry with another id is not meant."""
+    namesake = member("x", dn=dn_of("berta"))
+    desired = decided(read(SUPPORT, member("berta")), read(BARRED, namesake))
+    assert desired.accounts.keys() == {4}
+    assert desired.user_of("id-berta") == 4
+    assert desired.taken_out(claim(4)) is None
+    assert desired.taken_out(claim(4, member=f"dn:{namesake.key}")) == "excluded"
 
 
 def test_an_excluded_member_is_not_unresolved() -> None:
@@ -156,7 +169,10 @@ def test_an_excluded_user_is_out_whichever_entry_included_it() -> None:
     ("given", "expected"),
     [
         pytest.param(claim(4), True, id="by id"),
-        pytest.param(claim(4, member="old", dn=dn_of("berta").upper()), True, id="by DN in another case"),
+        pytest.param(
+            claim(6, member="dn:old", dn=dn_of("berta").upper()), True, id="by DN in another case, without an id"
+        ),
+        pytest.param(claim(6, member="old", dn=dn_of("berta")), False, id="another entry had the DN"),
         pytest.param(claim(4, member="old", dn="uid=old,dc=x"), True, id="by user"),
         pytest.param(claim(6, member="old", dn="no dn at all"), False, id="somebody else"),
         pytest.param(claim(5), False, id="a member"),
@@ -209,7 +225,9 @@ def test_a_list_of_logins_keeps_a_disabled_person() -> None:
     assert decided(read(SUPPORT, disabled=[member("berta")]), read_listed(source), box=box).accounts.keys() == {4}
 
 
-@pytest.mark.parametrize("barred", [member("berta"), member("x", logins=("berta",)), member("x", dn=dn_of("berta"))])
+@pytest.mark.parametrize(
+    "barred", [member("berta"), member("x", logins=("berta",)), member("x", id=NO_ID, dn=dn_of("berta"))]
+)
 def test_a_disabled_exclusion_still_excludes(barred: Member) -> None:
     """Whoever is excluded stays so when the entry is disabled: by id, by DN and by user."""
     desired = decided(read(SUPPORT, member("berta"), member("carol")), read(BARRED, disabled=[barred]))
@@ -303,6 +321,15 @@ def test_an_exclusion_is_about_people_of_its_own_context(contexts: tuple[str, ..
     desired = choosing(read(CHOSEN, *members), read(OUTSIDE, barred))
     assert desired.accounts.keys() == expected
     assert desired.taken_out(claim(4)) == (None if 4 in expected else "excluded")
+    assert desired.excludes_complete == bool(contexts)
+    assert any("may exclude user 4" in reason for reason in desired.reasons) != bool(contexts)
+
+
+def test_an_exclusion_of_an_unknown_context_matters_only_to_who_is_included() -> None:
+    """An excluded entry that hides its context stops nothing where nobody else includes its user."""
+    barred = member("b", logins=("berta",))
+    desired = choosing(read(CHOSEN, member("carol")._replace(contexts=("1",))), read(OUTSIDE, barred))
+    assert (desired.accounts.keys(), desired.excludes_complete, desired.reasons) == ({5}, True, ())
 
 
 def test_an_excluded_entry_is_out_whatever_context_it_names() -> None:
@@ -321,6 +348,22 @@ def test_exclusions_that_choose_nothing_hold_in_every_context() -> None:
 
 
 # --------------------------------------------------------------------------- what is passed on
+
+
+def test_who_is_listed_beside_the_own_entry_is_no_second_entry() -> None:
+    """Sources that overlap are usual; only two entries of a directory for one user are worth telling."""
+    listed = Source(kind="users", value="berta", logins=("berta",))
+    desired = decided(read(SUPPORT, member("berta")), read_listed(listed), box=mailbox(sources=(SUPPORT, listed)))
+    assert set(desired.accounts) == {4}
+    assert desired.notes == ()
+
+
+def test_a_reason_names_its_source_once() -> None:
+    """A text of the directory that names the group is not begun with the group again; any other text is."""
+    texts = (f"ldap://one: group {SUPPORT.value}: a part", "ldap://one: the connection was lost")
+    found = read(SUPPORT, member("berta"), complete=False)
+    desired = decided(replace(found, reasons=texts, notes=texts))
+    assert desired.reasons == desired.notes == (texts[0], f"{SUPPORT}: {texts[1]}")
 
 
 def test_two_entries_of_one_user_are_told() -> None:
@@ -405,6 +448,12 @@ def test_an_unresolved_member_is_shown_by_all_that_was_looked_for() -> None:
             id="dangling memberUid by the login",
         ),
         pytest.param(
+            [read(SUPPORT, dangling=["cn=Berta  Beispiel,dc=x"])],
+            claim(4, dn="cn=Berta  Beispiel,dc=x"),
+            "still listed",
+            id="dangling DN with two blanks",
+        ),
+        pytest.param(
             [read(SUPPORT, dangling=["uid=Berta,ou=elsewhere,dc=y"])], claim(4), "still listed", id="moved out of sight"
         ),
         pytest.param(
@@ -445,6 +494,13 @@ def test_each_side_knows_its_completeness(*, include: bool, exclude: bool) -> No
     assert (desired.includes_complete, desired.excludes_complete) == (include, exclude)
     expected = ([] if include else [f"{SALES}: size limit"]) + ([] if exclude else [f"{BARRED}: page lost"])
     assert list(desired.reasons) == expected
+
+
+def test_a_mailbox_in_doubt_is_not_complete() -> None:
+    """What may not be all that a mailbox has withholds removals, with its reason, and gives joiners their accounts."""
+    desired = decided(read(SUPPORT, member("berta")), box=mailbox(doubt="not all are known"))
+    assert (desired.includes_complete, desired.excludes_complete) == (False, True)
+    assert (desired.accounts.keys(), desired.reasons) == ({4}, ("not all are known",))
 
 
 def test_a_context_without_users_makes_both_sides_uncertain() -> None:

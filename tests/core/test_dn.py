@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.core.dn import InvalidDN, normalise, parse, split
+from syncd.core.dn import InvalidDN, lies_in, normalise, parse, split
 
 TYPES = st.sampled_from(["cn", "uid", "ou", "dc", "CN", "Uid", "description", "2.5.4.3", "OID.2.5.4.11"])
 VALUES = st.text(
@@ -162,3 +162,18 @@ def test_names_that_servers_keep_apart_stay_apart(one: str, other: str) -> None:
 def test_letter_case_beyond_ascii_does_not_matter(one: str, other: str) -> None:
     """Upper and lower case of one letter are the same name, wherever in a word they stand."""
     assert normalise(one) == normalise(other)
+
+
+@pytest.mark.parametrize(
+    ("dn", "base", "inside"),
+    [
+        ("dc=x", "dc=x", True),
+        ("uid=a,dc=x", "dc=x", True),
+        ("dc=xx", "dc=x", False),
+        ("uid=a,dc=xdc=x", "dc=x", False),
+        ("dc=x", "uid=a,dc=x", False),
+    ],
+)
+def test_what_lies_in_a_base(dn: str, base: str, inside: bool) -> None:
+    """A name lies in another when it ends with all of its parts; what only ends with its letters does not."""
+    assert lies_in(dn, base) is inside

@@ -66,7 +66,7 @@ def test_an_empty_group_is_complete() -> None:
 
 
 def test_a_group_that_cannot_be_read_is_incomplete() -> None:
-    """A group that is not there, or not once, says nothing of who is a member; the reason names context and group."""
+    """A group that is not there, or not once, says nothing of who is a member; the reason says why."""
     read = read_group(SALES, {"sales": GroupRead((), "there is no such group")})
     assert (read.complete, read.causes) == (False, {"missing"})
-    assert read.reasons == ("context 1: ox_group sales: there is no such group",)
+    assert read.reasons == ("there is no such group",)

@@ -116,6 +116,17 @@ def test_an_address_of_two_entries_is_managed_by_none() -> None:
     assert known == {"support@x.org"}
 
 
+def test_an_address_may_have_a_second_entry_that_was_not_found() -> None:
+    """While any search is not complete every mailbox found is in doubt, since another group may have its address."""
+    other = SEARCH._replace(filter="(cn=other)")
+    patterns = [pattern(), pattern(search=other)]
+    for complete in (True, False):
+        found_by = discovered(found()) | {other: Discovery(complete=complete, reasons=() if complete else ("limit",))}
+        ((_, box),) = described(patterns, found_by, ()).mailboxes
+        assert ("not all mailboxes are known" in box.doubt) != complete
+        assert not described([placing("all")], {}, ()).mailboxes[0][1].doubt
+
+
 def test_an_address_that_two_searches_find_is_managed_by_none() -> None:
     """It does not matter which mapping an entry was found by."""
     two = [pattern(), pattern(search=OTHER)]
@@ -172,7 +183,7 @@ def test_texts_of_the_account_come_from_the_entry() -> None:
     [
         pytest.param(None, "account.name {displayName} gives nothing", id="nothing"),
         pytest.param(("a", "b"), "gives several values: a, b", id="several"),
-        pytest.param(("x" * 129,), "has 129 characters; the column holds 128", id="too long"),
+        pytest.param(("x" * 257,), "has 257 characters; the column holds 256", id="too long"),
     ],
 )
 def test_a_text_that_is_not_exactly_one_is_a_problem_of_that_mailbox_alone(
@@ -188,7 +199,7 @@ def test_a_text_that_is_not_exactly_one_is_a_problem_of_that_mailbox_alone(
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [("name", 128), ("login", 128), ("personal", 64), ("reply_to", 256), ("transport_login", 128)]
+    ("name", "most"), [("name", 256), ("login", 256), ("personal", 64), ("reply_to", 256), ("transport_login", 256)]
 )
 def test_a_text_may_be_as_long_as_its_column(name: str, most: int) -> None:
     """What the column holds passes, one character more does not."""

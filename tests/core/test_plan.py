@@ -12,7 +12,7 @@ from syncd.core.accounts import wanted
 from syncd.core.changes import Change, Direction, MailboxPlan, Op
 from syncd.core.digest import digest
 from syncd.core.guard import judge
-from syncd.core.model import Claim, Endpoint, Observed, Secret
+from syncd.core.model import Claim, Endpoint, Observed, Secret, Users
 from syncd.core.plan import EXCLUSION_UNKNOWN, INCLUSION_UNKNOWN
 from syncd.core.reads import SourceRead
 from tests.core.strategies import (
@@ -461,11 +461,40 @@ def test_a_person_who_became_another_user_moves() -> None:
 
 
 def test_a_member_moves_to_the_user_whom_the_next_rule_names() -> None:
-    """Where the first rule names nobody the next one counts, and both sides of the move are changes."""
-    moved = known_by("berta", ("mail", []), ("login", ["dora"]))
+    """Where what the first rule finds names nobody the next one counts, and both sides of the move are changes."""
+    moved = known_by("berta", ("mail", ["nobody@x.org"]), ("login", ["dora"]))
     plan = planned((read(SUPPORT, moved), read(BARRED)), [OURS], HELD)
     assert [(change.op, change.user) for change in plan.changes] == [(Op.DELETE, 4), (Op.CREATE, 6)]
     assert plan.changes[0].reason == "the member is user 6 now"
+
+
+@pytest.mark.parametrize(("stored", "op"), [([], "create"), ([observed(6, 26)], "adopt")])
+def test_a_hidden_attribute_moves_nobody(stored: list[Observed], op: str) -> None:
+    """Where the rule that named a user finds nothing, a later one neither takes the account nor gives another."""
+    hidden = known_by("berta", ("mail", []), ("login", ["dora"]))
+    plan = planned((read(SUPPORT, hidden), read(BARRED)), [OURS, *stored], HELD)
+    assert (plan.changes, plan.adopted) == ((), ())
+    assert [(notice.op, notice.user) for notice in plan.withheld] == [("delete", 4), (op, 6)]
+    assert "seems to be user 6 now, but the rule mail: {mail} found no value" in reasons(plan)
+    assert "was user 4 (berta) before, and the rule mail: {mail} found no value" in reasons(plan)
+
+
+@pytest.mark.parametrize(
+    ("owned", "known", "ops"),
+    [
+        pytest.param(None, users(), [(Op.CREATE, 6)], id="without a claim"),
+        pytest.param(HELD._replace(member="id-x"), users(), [(Op.DELETE, 4), (Op.CREATE, 6)], id="of another member"),
+        pytest.param(HELD, users({6: "dora"}), [(Op.CREATE, 6)], id="whose user is gone"),
+        pytest.param(PENDING, users({6: "dora"}), [(Op.CREATE, 6)], id="pending"),
+    ],
+)
+def test_a_later_rule_counts_where_the_member_was_nobody_else(
+    owned: Claim | None, known: Users, ops: list[tuple[Op, int]]
+) -> None:
+    """An attribute that an entry lacks stops nothing unless its member has the account of another user who is there."""
+    one = known_by("berta", ("mail", []), ("login", ["dora"]))
+    plan = planned((read(SUPPORT, one), read(BARRED)), [OURS] if 4 in known.ids else [], owned, World(users=known))
+    assert [(change.op, change.user) for change in plan.changes] == ops if owned else [(Op.CREATE, 6)]
 
 
 @pytest.mark.parametrize("dn", ["uid=berta,ou=moved,dc=x", "uid=renamed,ou=people,dc=x"])

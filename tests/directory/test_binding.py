@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def from_ad(data: str) -> dict[str, object]:
 def test_what_active_directory_means(data: str, words: str, hint: str) -> None:
     """The code that Active Directory hides in its text is said in words, with what to do; the password is nowhere."""
     bind = prepare(URL, parse_url(URL), SIMPLE)
-    error = refused(URL, bind, from_ad(data))
+    error = refused(URL, bind, from_ad(data), SIMPLE)
     assert f"{URL}: bind as cn=syncd: invalid credentials" in error.message
     assert words in error.message
     assert hint in str(error.hint)
@@ -51,12 +52,25 @@ def test_what_active_directory_means(data: str, words: str, hint: str) -> None:
 def test_other_refusals() -> None:
     """An unknown code keeps the server's text; a demand for signing names the two ways out."""
     bind = prepare(URL, parse_url(URL), SIMPLE)
-    assert "data 999" in refused(URL, bind, from_ad("999")).message
-    signing = refused(URL, bind, {"result": 8, "message": "BindSimple: Transport encryption required."})
+    assert "data 999" in refused(URL, bind, from_ad("999"), SIMPLE).message
+    signing = refused(URL, bind, {"result": 8, "message": "BindSimple: Transport encryption required."}, SIMPLE)
     assert "Transport encryption required" in signing.message
     assert signing.hint == "the server demands signing: use ldaps:// or starttls: true"
-    nobody = prepare(URL, parse_url(URL), Options(urls=(URL,), base="dc=x"))
-    assert "anonymous bind: inappropriate authentication" in refused(URL, nobody, {"result": 48}).message
+    anonymous = Options(urls=(URL,), base="dc=x")
+    nobody = prepare(URL, parse_url(URL), anonymous)
+    assert "anonymous bind: inappropriate authentication" in refused(URL, nobody, {"result": 48}, anonymous).message
+
+
+@pytest.mark.parametrize(("name", "place"), [("", "directory.bind"), ("hq", "directories.hq.bind")])
+def test_hints_name_the_place_in_the_configuration(name: str, place: str) -> None:
+    """Of one directory among several the hint names its section; without a code of Active Directory too."""
+    options = replace(SIMPLE, name=name)
+    bind = prepare(URL, parse_url(URL), options)
+    for result in ({"result": 49, "message": ""}, from_ad("52e")):
+        assert refused(URL, bind, result, options).hint == f"check {place}: the DN and the password"
+    with pytest.raises(Lost) as caught:
+        prepare(URL, parse_url(URL), replace(options, password=None))
+    assert caught.value.hint == f"set {place}.password, or leave {place} out"
 
 
 def test_gssapi_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,9 +93,9 @@ def test_gssapi_asks_for_the_ticket_of_the_named_host(monkeypatch: pytest.Monkey
     other = prepare(URL, parse_url(URL), named)
     assert (other.user, other.password, other.credentials) == ("syncd@CORP", None, ("dc1",))
     assert "syncd@CORP" in other.identity
-    refusal = refused(URL, other, {"result": 49, "message": "no"})
+    refusal = refused(URL, other, {"result": 49, "message": "no"}, named)
     assert "klist" in str(refusal.hint)
-    unsigned = refused(URL, other, {"result": 8, "message": "SASL:[GSSAPI]: not allowed if TLS is used."})
+    unsigned = refused(URL, other, {"result": 8, "message": "SASL:[GSSAPI]: not allowed if TLS is used."}, named)
     assert "allow_sasl_over_tls" in str(unsigned.hint)
 
 
@@ -97,10 +111,10 @@ def test_a_missing_ticket_is_said_in_words() -> None:
             raise self._error
 
     with pytest.raises(Lost, match="bind by Kerberos: No credentials") as caught:
-        perform(URL, Connection(missing("No credentials")))  # type: ignore[arg-type]
+        perform(URL, Connection(missing("No credentials")), SIMPLE)  # type: ignore[arg-type]
     assert "klist" in str(caught.value.hint)
     with pytest.raises(ZeroDivisionError):
-        perform(URL, Connection(ZeroDivisionError()))  # type: ignore[arg-type]
+        perform(URL, Connection(ZeroDivisionError()), SIMPLE)  # type: ignore[arg-type]
 
 
 def test_external_needs_tls_and_a_certificate() -> None:
@@ -110,7 +124,8 @@ def test_external_needs_tls_and_a_certificate() -> None:
         prepare(plain, parse_url(plain), Options(urls=(plain,), base="dc=x", method="external", certificate="c"))
     with pytest.raises(Lost, match="none is configured"):
         prepare(URL, parse_url(URL), Options(urls=(URL,), base="dc=x", method="external"))
-    socket = prepare("ldapi://%2Fx", parse_url("ldapi://%2Fx"), Options(urls=(), base="dc=x", method="external"))
+    options = Options(urls=(), base="dc=x", method="external")
+    socket = prepare("ldapi://%2Fx", parse_url("ldapi://%2Fx"), options)
     assert socket.identity == "EXTERNAL by the user of the socket"
-    error = refused(URL, socket, {"result": 49, "message": ""})
+    error = refused(URL, socket, {"result": 49, "message": ""}, options)
     assert "olcAuthzRegexp" in str(error.hint)

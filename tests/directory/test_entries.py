@@ -13,6 +13,7 @@ from syncd.directory.entries import as_text, guid_text, stable_id
 from syncd.directory.expand import expand
 from syncd.directory.kinds import Kind, Server
 from syncd.directory.ldif import LdifSearcher
+from syncd.directory.search import escape
 from syncd.directory.strategy import Entry
 from tests.directory.windows import (
     BASE,
@@ -159,6 +160,34 @@ def test_dangling_values_may_count_for_nothing() -> None:
     assert found.complete
 
 
+@pytest.mark.parametrize("bulk_above", [0, 1000])
+def test_a_group_that_hides_its_class_is_no_person(bulk_above: int) -> None:
+    """In Active Directory groups have logins too, so an entry without a class may be one: the source is incomplete."""
+    hidden = group("hidden", [])
+    del hidden.attributes["objectclass"]
+    directory = Windows([user("anna"), hidden, group("all", ["anna", "hidden"])])
+    directory.bulk_above = bulk_above
+    found = read(directory, "all")
+    assert (logins(found), found.causes) == (["anna"], {"unreadable"})
+    assert found.proof.values == {"user": 1, "not readable": 1}
+
+
+@pytest.mark.parametrize("bulk_above", [0, 1000])
+def test_who_may_be_disabled_counts_as_enabled_and_is_told(bulk_above: int) -> None:
+    """Where userAccountControl is hidden the member stays one, and a note says of how many that is so."""
+    hidden = user("hidden")
+    del hidden.attributes["useraccountcontrol"]
+    directory = Windows([user("anna"), hidden, group("all", ["anna", "hidden"]), group("few", ["anna"])])
+    directory.bulk_above = bulk_above
+    everybody, few = expanded(directory, source("all"), source("few")).reads.values()
+    assert logins(everybody) == ["anna", "hidden"]
+    assert everybody.complete
+    assert [note for note in everybody.notes if "of 1 members userAccountControl may not be read" in note]
+    assert not [note for note in few.notes if "userAccountControl" in note]
+    kept = read(directory, "all", disabled="keep")
+    assert not [note for note in kept.notes if "userAccountControl" in note]
+
+
 def test_who_has_a_sid() -> None:
     """A source `<SID=…>` is the person, the group or nobody with it."""
     directory = Windows([user("anna", number=1101), group("all", ["anna"], 1102), user("off", number=1103)])
@@ -190,6 +219,17 @@ def test_the_server_may_find_groups_in_groups() -> None:
     assert any("since the server would not" in note for note in found.notes)  # an export cannot
 
 
+def test_the_server_is_asked_once_for_the_groups_below_all_groups() -> None:
+    """With `nesting: server` one search for groups covers all sources that are nested; people are not searched so."""
+    entries = [user("anna"), group("in", ["anna"])]
+    directory = Windows([*entries, *(group(name, ["in"]) for name in ("one", "two", "flat"))])
+    flat = Source(kind="group", value=dn("flat"), nested=0)
+    expanded(directory, source("one"), source("two"), flat, nesting="server")
+    [chain] = [query.filter for query in directory.asked if "1.2.840.113556.1.4.1941" in query.filter]
+    assert chain.startswith("(&(objectClass=group)(|")
+    assert [escape(dn(name)) in chain for name in ("one", "two", "flat")] == [True, True, False]
+
+
 # --------------------------------------------------------------------------- other kinds
 
 
@@ -208,6 +248,26 @@ def test_a_locked_account_of_389_is_disabled() -> None:
     assert other("389ds", lock, here, sources=wanted) == [["on"]]
     assert other("389ds", lock, here, sources=wanted, disabled="keep") == [["off", "on"]]
     assert other("openldap", lock, here, sources=wanted) == [["off", "on"]]
+
+
+@pytest.mark.parametrize("bulk_above", [0, 1000])
+def test_an_address_makes_no_person_of_what_hides_its_class(bulk_above: int) -> None:
+    """Groups have addresses too: without its class only an entry with what people alone have is a person."""
+    entries = [
+        Entry("cn=hidden,dc=x", {"mail": [b"team@x"]}),
+        Entry("uid=anna,dc=x", {"mail": [b"anna@x"], "objectclass": [b"person"]}),
+        Entry("uid=bert,dc=x", {"mail": [b"bert@x"], "uid": [b"bert"]}),
+        Entry("cn=all,dc=x", {"objectclass": [b"groupOfNames"],
+                              "member": [b"cn=hidden,dc=x", b"uid=anna,dc=x", b"uid=bert,dc=x"]}),
+    ]  # fmt: skip
+    directory = LdifSearcher(entries, "ldap://x")
+    directory.bulk_above = bulk_above
+    wanted = Source(kind="group", value="cn=all,dc=x")
+    for names, expected in (("mail",), ["anna@x"]), (("uid", "mail"), ["anna@x", "bert", "bert@x"]):
+        rules = tuple(Rule("mail", (attribute(name),)) for name in names)
+        options = Options(urls=(), base="dc=x", rules=rules)
+        found = expand(directory, Server("openldap", ("dc=x",), None, ""), [wanted], options).reads[wanted]
+        assert (logins(found), found.causes) == (expected, {"unreadable"})
 
 
 ANNA = Entry(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -192,3 +193,12 @@ def test_who_holds_a_member() -> None:
     assert holder(named("cn=x,dc=elsewhere"), SERVERS, "a") is None
     assert holder(named("cn=x,dc=xc"), SERVERS, "a") is None
     assert named("cn=x").name == "cn=x"
+
+
+def test_a_reason_keeps_its_cause_though_another_of_that_cause_is_settled() -> None:
+    """What is incomplete always says by what cause."""
+    read = replace(first(foreign(f"{B}-1")).reads[TOP], reasons=(f"{B}-1?", "another"), causes=frozenset(("foreign",)))
+    inquiry = Inquiry("a", TOP, Expansion({TOP: read}, {TOP: (foreign(f"{B}-1"),)}))
+    [asked] = inquiry.ask(SERVERS)
+    inquiry.answer({"b": Expansion({asked.source: person("bert")}, {})})
+    assert (inquiry.read().reasons, inquiry.read().causes) == (("another",), {"foreign"})

@@ -9,7 +9,7 @@ from syncd.core.reads import SourceRead
 from syncd.directory.connection import Options
 from syncd.directory.expand import expand
 from syncd.directory.groups import InvalidUrl, MemberUrl, parse_url
-from syncd.directory.kinds import Server
+from syncd.directory.kinds import Kind, Server
 from syncd.directory.ldif import LdifSearcher
 from syncd.directory.strategy import Entry
 from tests.directory.windows import Windows, dn, group, logins, read, user
@@ -30,7 +30,7 @@ def test_all_ranges_are_joined(size: int) -> None:
     found = read(directory, "all")
     assert len(found.members) == size
     assert found.complete
-    chunks = 0 if size <= 10 else -(-size // 10)
+    chunks = 0 if size <= 10 else 1 + -(-(size - 10) // 9)  # each begins with the last value of the one before
     assert found.proof.ranges == chunks
     assert found.proof.values == {"user": size}
     assert sum("member;range" in str(query.attributes) for query in directory.asked) == max(0, chunks - 1)
@@ -44,21 +44,34 @@ def test_the_ranges_of_windows(size: int) -> None:
     assert found.complete
 
 
-def test_an_empty_last_range_ends_the_group() -> None:
-    """A server that says only in an empty answer that there is no more is understood."""
-    directory = crowd(20)
+def test_a_full_last_range_may_be_called_one_of_several() -> None:
+    """A server that says only when it is asked again that there is no more is understood."""
+    directory = crowd(19)
 
-    def late(asked: str, answer: dict[str, list[bytes]]) -> None:
-        if "member;range=10-*" in answer:
-            answer["member;range=10-19"] = answer.pop("member;range=10-*")
-        if asked == "member;range=20-*":
-            answer.pop("member;range=20-*", None)
-            answer["member;range=20-*"] = []
+    def late(_asked: str, answer: dict[str, list[bytes]]) -> None:
+        if "member;range=9-*" in answer:
+            answer["member;range=9-18"] = answer.pop("member;range=9-*")
 
     directory.change = late
     found = read(directory, "all")
     assert found.complete
-    assert len(found.members) == 20
+    assert len(found.members) == 19
+
+
+def test_a_member_deleted_between_two_ranges_takes_nobody_along() -> None:
+    """Where values move without `uSNChanged`, as when a member is deleted, the group is read again."""
+    directory, seen = crowd(25), []
+    everything = directory._entries[dn("all").lower()].attributes["member"]
+
+    def delete(asked: str, _answer: dict[str, list[bytes]]) -> None:
+        seen.append(asked)
+        if len(seen) == 1:
+            del everything[3]
+
+    directory.change = delete
+    found = read(directory, "all")
+    assert found.complete
+    assert len(found.members) == 24
 
 
 def test_a_group_that_changes_once_is_read_again() -> None:
@@ -90,19 +103,34 @@ def test_a_group_that_changes_all_the_time_is_incomplete() -> None:
     assert not found.complete
     assert found.causes == {"range"}
     assert "changed while its members were read" in " ".join(found.reasons)
-    assert sum(asked.startswith("member;range=10") for asked in reads) == 3
+    assert sum(asked.startswith("member;range=9-") for asked in reads) == 3
+
+
+def test_ranges_without_a_counter_are_not_known_to_be_whole() -> None:
+    """Where uSNChanged may not be read nobody knows whether the group changed between two ranges."""
+    directory = crowd(25)
+    directory.change = lambda _asked, answer: answer.pop("usnchanged", None) and None
+    found = read(directory, "all")
+    assert found.causes == {"range"}
+    assert "uSNChanged may not be read" in " ".join(found.reasons)
 
 
 @pytest.mark.parametrize(
     "answer",
-    [{}, {"member": [b"CN=u1,OU=All,DC=ad,DC=x"]}, {"member;range=11-*": []}, {"member;range=10-19": []}],
+    [
+        {},
+        {"member": [b"CN=u1,OU=All,DC=ad,DC=x"]},
+        {"member;range=10-*": [dn("u9").encode()]},
+        {"member;range=9-18": []},
+        {"member;range=9-9": [dn("u9").encode()]},
+    ],
 )
 def test_a_range_that_does_not_fit_is_incomplete(answer: dict[str, list[bytes]]) -> None:
     """A range that is missing, without its bounds, begins elsewhere or is empty makes the source incomplete."""
     directory = crowd(25)
 
     def broken(asked: str, found: dict[str, list[bytes]]) -> None:
-        if asked == "member;range=10-*":
+        if asked == "member;range=9-*":
             for name in [name for name in found if name.startswith("member")]:
                 del found[name]
             found |= answer
@@ -174,6 +202,22 @@ def test_members_that_the_server_worked_out_are_taken() -> None:
     """Where a class without members of its own shows some, the server has evaluated the URL; nobody does it again."""
     found = of(entry("dyn", "groupOfURLs", member="cn=bert,dc=x", memberURL="ldap:///dc=x??sub?(ou=a)"))
     assert logins(found) == ["bert"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes", "lists"),
+    [("389ds", ("groupOfURLs", "ourGroup"), {"member": "cn=bert,dc=x"}),
+     ("openldap", ("groupOfURLs", "posixGroup"), {"memberUid": "bert"})],
+)  # fmt: skip
+def test_members_that_nobody_worked_out_are_not_taken_for_all(
+    kind: Kind, classes: tuple[str, ...], lists: dict[str, str]
+) -> None:
+    """Where the server evaluates no URL, or the values may be of another class, the URL is evaluated beside them."""
+    one = entry("dyn", *classes, memberURL="ldap:///dc=x??sub?(ou=a)", **lists)
+    wanted = Source(kind="group", value=one.dn)
+    server = Server(kind, ("dc=x",), None, "")
+    found = expand(LdifSearcher([*PEOPLE, one], "ldap://x"), server, [wanted], Options(urls=(), base="dc=x"))
+    assert logins(found.reads[wanted]) == ["anna", "bert", "carl"]
 
 
 def test_a_search_among_labeled_uris() -> None:

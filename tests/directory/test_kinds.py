@@ -11,7 +11,7 @@ from syncd.core.continuity import wait_reason
 from syncd.directory.connection import Options, connect
 from syncd.directory.kinds import Recognised, Server, recognise, sid_text, told
 from syncd.directory.opening import open_searcher
-from syncd.directory.search import LiveSearcher, Query, refusal
+from syncd.directory.search import LiveSearcher, Lost, Query, refusal
 from syncd.directory.strategy import Entry
 from tests.directory.trees import entry, export, options
 from tests.servers.slapd import Slapd
@@ -107,6 +107,18 @@ def test_389_counts_by_usn_or_by_replica() -> None:
     assert seen({"": DS389, BASE: {"nsds50ruv": vector}}).counter == "6543ffff#0002#1#0003"
     assert seen({"": DS389, BASE: {}}).counter is None
     assert seen({"": DS389}).counter is None
+
+
+def test_a_server_that_is_too_busy_to_say_what_it_is_is_not_read() -> None:
+    """What it is decides what is read: an Active Directory taken for another server would lose its primary groups."""
+
+    class Busy(Scripted):
+        def search(self, query: Query) -> Iterator[list[Entry]]:
+            raise refusal(self.server, query, 51)
+
+    with pytest.raises(Lost, match="server busy"):
+        recognise(Busy({}), Options(urls=("ldap://dc1",), base=BASE))
+    assert recognise(Busy({}), Options(urls=("ldap://dc1",), base=BASE, kind="ad")).server.kind == "ad"
 
 
 def test_a_configured_kind_counts_more() -> None:

@@ -130,6 +130,13 @@ def test_nothing_is_orphaned_while_not_all_mailboxes_are_known(ledger: Ledger) -
     assert ledger.orphans([SALES])[0].since == NOON
 
 
+def test_an_address_that_is_unclear_is_not_orphaned(ledger: Ledger) -> None:
+    """It stays as it was, and whatever else is not given is orphaned."""
+    ledger.adopt("r", NOON, SALES, ADOPTIONS)
+    ledger.register([], unclear={SUPPORT.key}, at=NOON)
+    assert {status.ref: status.orphaned_since for status in ledger.status()} == {SUPPORT: None, SALES: NOON}
+
+
 def test_a_mailbox_comes_back_and_is_added_while_not_all_are_known(ledger: Ledger) -> None:
     """With `whole` false those that are given are known from now on, new ones and orphans too."""
     ledger.register(BOTH[1:], at=NOON)
@@ -149,6 +156,7 @@ def test_registering_again_writes_nothing(ledger: Ledger, monkeypatch: pytest.Mo
     for whole in (True, False):
         ledger.register(BOTH[1:], whole=whole)
     ledger.register([], whole=False)
+    ledger.register([], unclear={ref.key for ref, _ in BOTH})
 
 
 def test_an_orphan_without_claims_is_not_reported(ledger: Ledger) -> None:

@@ -57,6 +57,13 @@ def test_every_way_to_bind_has_what_it_needs(loader: Loader, changes: list[tuple
         ([(BIND, {"method": "external"})], (*BIND, "method"), None, "needs tls.cert and tls.key, or ldapi://"),
         ([(BIND, {"method": "external"}), PAIR, (URLS, ["ldap://a.org"])], (*BIND, "method"), None, "needs TLS"),
         ([(BIND, {"method": "magic"})], (*BIND, "method"), None, "must be simple, external or gssapi, not 'magic'"),
+        (
+            [(("directory", "nesting"), "server"), (("directory", "kind"), ["ad"])],
+            ("directory", "kind"),
+            None,
+            "auto, ad",
+        ),
+        ([(BIND, {"method": ["gssapi"]})], (*BIND, "method"), None, "must be simple, external or gssapi"),
         ([(TLS, {"cert": "a.pem"})], TLS, "cert", "cert needs key beside it"),
         ([(TLS, {"key": "a.pem"})], TLS, "key", "key needs cert beside it"),
         (

@@ -36,7 +36,7 @@ def test_a_small_configuration_has_careful_defaults(loader: Loader) -> None:
     assert (settings.limits.additions, settings.limits.removals_per_run) == (1000, 500)
     assert settings.http.listen == Listen("127.0.0.1", 9469)
     assert (settings.log.format, settings.log.level) == ("auto", "info")
-    assert (settings.mappings[0].nested, settings.mappings[0].exclude) == (32, ())
+    assert (settings.mappings[0].nested, settings.mappings[0].exclude) == (1000, ())
     assert (settings.mappings[0].existing, settings.mappings[0].extra) == ("adopt", "leave")
     assert settings.warnings == ()
 

@@ -33,6 +33,7 @@ RULES: list[tuple[Steps, object, str]] = [
     (("directory", "tls", "ca"), "", "must not be empty"),
     (("directory", "bind"), "cn=syncd", "must be a mapping (key: value), not a text"),
     (("directory", "bind"), {"dn": "syncd", "password": FILE}, ""),
+    (("directory", "bind"), {"dn": "syncd@ad.example.org,dc=x", "password": FILE}, ""),
     (("openxchange", "database", "url"), "mysql+pymysql://syncd:hush@db/ox", "give it by reference"),
     (("openxchange", "database", "url"), "mysql+pymysql://syncd@db/ox?password=hush", "give it by reference"),
     (("openxchange", "database", "url"), "postgresql://syncd@db/ox", "must begin with mysql+pymysql://"),

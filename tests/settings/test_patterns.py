@@ -45,8 +45,9 @@ def test_a_mapping_with_address_and_context_is_no_pattern(loader: Loader) -> Non
 def test_a_context_that_is_found_out_makes_a_pattern(
     loader: Loader, context: object, placing: Placing, chooser: str | None
 ) -> None:
-    """How the context is found out is its placing, and where members choose, their sources say by what."""
-    settings = loader((("mappings", 0, "context"), context), CONFIGDB)
+    """How the context is found out is its placing, and where members choose, sources and exclusions say by what."""
+    barred = (("mappings", 0, "exclude"), [{"filter": "(a=b)"}])
+    settings = loader((("mappings", 0, "context"), context), CONFIGDB, barred)
     assert settings.mailboxes() == ()
     [pattern] = settings.patterns()
     assert pattern == Pattern(
@@ -69,6 +70,7 @@ def test_a_context_that_is_found_out_makes_a_pattern(
                     chooser=None if chooser is None else parse(chooser),
                 ),
             ),
+            exclude=(Source(kind="filter", value="(a=b)", chooser=None if chooser is None else parse(chooser)),),
         ),
     )
 

@@ -149,3 +149,18 @@ def test_values_are_quoted_short() -> None:
     ]
     assert len(texts.quoted("x" * 1000)) < 70
     assert texts.quoted(10**5000) == "a huge number"
+
+
+@pytest.mark.parametrize(
+    "name", ["cn=syncd,dc=example,dc=org", "syncd@ad.example.org", "CORP\\syncd", "svc syncd@corp"]
+)
+def test_who_binds_may_be_named_as_active_directory_does(name: str) -> None:
+    """A DN, a user principal name and a name with its domain are kept as written."""
+    assert texts.bind_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["syncd", "@corp", "syncd@", "\\syncd", "a@b@c", "syncd@corp,dc=x", ""])
+def test_a_name_that_no_server_takes_is_refused(name: str) -> None:
+    """A bare login is neither a DN nor a name of Active Directory."""
+    with pytest.raises(ValueError, match=r"DN|must|="):
+        texts.bind_name(name)
