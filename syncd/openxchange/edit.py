@@ -192,7 +192,10 @@ def _folders(change: AccountChange) -> dict[str, object]:
 def _server(change: ServerChange, url: str, ciphers: Ciphers) -> dict[str, object]:
     values: dict[str, object] = {}
     if change.moves:
-        values["url"] = _completed(change, url)
+        try:
+            values["url"] = urls.moved(url, change.host, change.port, change.protocol, change.secure)
+        except ValueError as problem:
+            raise _UnfitError(str(problem)) from None
     if change.login is not None:
         values["login"] = change.login
     if change.password is not None:
@@ -200,22 +203,6 @@ def _server(change: ServerChange, url: str, ciphers: Ciphers) -> dict[str, objec
     if change.starttls is not None:
         values["starttls"] = int(change.starttls)
     return values
-
-
-def _completed(change: ServerChange, url: str) -> str:
-    """Give the new URL, what is not given taken from the stored one; the protocol cannot change (ACC-0026)."""
-    stored = urls.parse(url)
-    if stored is None:
-        raise _UnfitError(f"nothing can be made of the stored server {url!r}: delete the account and create it anew")
-    if change.protocol not in {None, stored.protocol}:
-        raise _UnfitError(f"the protocol cannot change from {stored.protocol} to {change.protocol}")
-    return str(
-        stored._replace(
-            secure=stored.secure if change.secure is None else change.secure,
-            host=stored.host if change.host is None else change.host,
-            port=stored.port if change.port is None else change.port,
-        )
-    )
 
 
 def _missing_transport(context: int, edit: Edit, mail: _Row, ciphers: Ciphers) -> dict[str, object] | None:

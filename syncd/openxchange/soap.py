@@ -43,9 +43,11 @@ from syncd.errors import StoreRefused, StoreUnavailable
 from syncd.openxchange.base import AccountStore, Creation, Deletion, Updating, Written, users_in
 from syncd.openxchange.batch import done, failed
 from syncd.openxchange.create import in_the_way
+from syncd.openxchange.edit import Edit
 from syncd.openxchange.listing import Listed, ListsAccounts
 from syncd.openxchange.soap_calls import Calls, Failures, attempt
 from syncd.openxchange.soap_content import PASSWORDS, Content, on_create, on_update
+from syncd.openxchange.soap_edit import edit_accounts
 from syncd.openxchange.soap_faults import Rejected, Undone
 from syncd.openxchange.soap_service import SoapService
 from syncd.openxchange.users import chunks
@@ -161,6 +163,18 @@ class SoapStore:
             self._delete(context, address, some, written, calls)
         return [written[number] for number in range(len(deletions))]
 
+    def edit(self, context: int, edits: Sequence[Edit]) -> list[Written]:
+        """Change single attributes of accounts; see `EditsAccounts`."""
+        self._still_alone(context)
+        listed, calls = self.listed(context, {edit.user for edit in edits}), Calls()
+
+        def send(address: str, content: Content, users: Sequence[int]) -> Failures:
+            change = partial(attempt, partial(self._service.update, context, address, content))
+            parts = [calls.make(change, some) for some in chunks(list(users), _size(content))]
+            return {user: why for failures in parts for user, why in failures.items()}
+
+        return edit_accounts(edits, listed, lambda address: self._standing(_probe(context, address)), send)
+
     def _create(
         self, context: int, mailbox: Mailbox, todo: Mapping[int, Creation], written: dict[int, Written], calls: Calls
     ) -> None:
@@ -267,7 +281,7 @@ class SoapStore:
         self, context: int, address: str, todo: Mapping[int, Deletion], written: dict[int, Written], calls: Calls
     ) -> None:
         """Remove accounts with one address, all of which were found to be of its mailbox."""
-        probe = Mailbox(address=address, key=collation_key(address), context=context, account=_NOBODY)
+        probe = _probe(context, address)
         standing = self._standing(probe)
         by_user: dict[int, int] = {}
         absent = self._absent(context, todo.values(), standing)
@@ -324,6 +338,10 @@ _TWICE = "two accounts with this address were written at the same time; delete o
 _NOWHERE = "Open-Xchange says that the account was written, but it is not in the database: is it the same database?"
 _UNCHANGED = "Open-Xchange says that the account was changed, but it is not as it should be"
 _STILL = "Open-Xchange says that the account was deleted, but it is still there"
+
+
+def _probe(context: int, address: str) -> Mailbox:
+    return Mailbox(address=address, key=collation_key(address), context=context, account=_NOBODY)
 
 
 def _by_mailbox(items: Sequence[_I]) -> Iterator[tuple[Mailbox, dict[int, _I]]]:

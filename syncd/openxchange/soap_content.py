@@ -24,7 +24,7 @@ Content = Mapping[str, str | int | bool]
 LOCALHOST = (Endpoint("imap://localhost:143", True), Endpoint("smtp://localhost:25", True))
 """What the endpoint source `localhost` stands for (ox-facts 2.1)."""
 PASSWORDS = frozenset(("password", "transportPassword"))
-_FOLDERS: Mapping[str, str] = {
+FOLDERS: Mapping[str, str] = {
     "archive": "archiveFullname",
     "drafts": "draftsFullname",
     "sent": "sentFullname",
@@ -33,10 +33,11 @@ _FOLDERS: Mapping[str, str] = {
     "confirmed_spam": "confirmedSpamFullname",
     "confirmed_ham": "confirmedHamFullname",
 }
+"""Kind of folder → element."""
 _AGAIN = "delete the account and let syncd create it again"
 
 
-def _server(side: str, url: str) -> Content:
+def server(side: str, url: str) -> Content:
     """Give all elements of a server; `side` is mail or transport. The service adds the brackets of IPv6 addresses."""
     parts = parse(url)
     if parts is None or parts.port is None:
@@ -60,7 +61,7 @@ def on_create(mailbox: Mailbox) -> Content:
         "replyTo": account.reply_to or None,
         "password": account.password.reveal() if account.password else None,
     }
-    texts |= {_FOLDERS[kind]: name for kind, name in account.folders.items()}
+    texts |= {FOLDERS[kind]: name for kind, name in account.folders.items()}
     transport: dict[str, str | None] = {}
     if account.primary or account.transport is not None:
         transport["transportLogin"] = account.transport_login or None
@@ -75,9 +76,9 @@ def _servers(account: Account) -> Content:
         return {"mailEndpointSource": "primary"}
     if (account.mail, account.transport) == LOCALHOST:
         return {"mailEndpointSource": "localhost"}
-    found = {**_server("mail", account.mail.url), "mailStartTls": account.mail.starttls}
+    found = {**server("mail", account.mail.url), "mailStartTls": account.mail.starttls}
     if account.transport is not None:
-        found |= _server("transport", account.transport.url)
+        found |= server("transport", account.transport.url)
         found["transportStartTls"] = account.transport.starttls
     return found
 
@@ -99,7 +100,7 @@ def on_update(
     if new.login != stored.login:
         content["login"] = new.login
     if new.mail_url != stored.mail_url:
-        content |= _server("mail", new.mail_url)
+        content |= server("mail", new.mail_url)
     if new.mail_starttls != stored.mail_starttls:
         content["mailStartTls"] = new.mail_starttls
     if new.transport_url is not None:
@@ -118,7 +119,7 @@ def _transport(stored: Fields, new: Fields, url: str) -> Content:
     if new.transport_login != stored.transport_login:
         content["transportLogin"] = new.transport_login or ""
     if url != stored.transport_url:
-        content |= _server("transport", url)
+        content |= server("transport", url)
     if new.transport_starttls != stored.transport_starttls:
         content["transportStartTls"] = bool(new.transport_starttls)
     return content

@@ -35,6 +35,26 @@ def parse(url: str) -> Server | None:
     return Server(scheme[:-1] if secure else scheme, secure, match[2], int(match[3]) if match[3] else None)
 
 
+def moved(url: str, host: str | None, port: int | None, protocol: str | None, secure: bool | None) -> str:
+    """Give a URL with other parts; those that are None stay.
+
+    Raises:
+        ValueError: nothing can be made of the URL, or the protocol is another one, which OX refuses (ACC-0026).
+    """
+    stored = parse(url)
+    if stored is None:
+        raise ValueError(f"nothing can be made of the stored server {url!r}: delete the account and create it anew")
+    if protocol not in {None, stored.protocol}:
+        raise ValueError(f"the protocol cannot change from {stored.protocol} to {protocol}")
+    return str(
+        stored._replace(
+            secure=stored.secure if secure is None else secure,
+            host=stored.host if host is None else host,
+            port=stored.port if port is None else port,
+        )
+    )
+
+
 def shown(url: str) -> str:
     """Give a stored URL as the list tool shows it: a host of DNS's ASCII form in letters, all else as it is stored."""
     server = parse(url)

@@ -199,6 +199,23 @@ def test_the_window_slides(ledger: Ledger) -> None:
     assert ledger.windows(NOON) == {SUPPORT: Window(removals=1)}
 
 
+def test_the_window_leaves_out_what_was_made_by_hand(ledger: Ledger) -> None:
+    """Limits are about runs: what a person created, changed or deleted counts for none."""
+    by_hand = [Intent(change(op, 3, path=("by hand", "alice")), SUPPORT, 103) for op in Op]
+    ledger.intend("r", "b", NOON, [*by_hand, *intents(Op.DELETE, [4])])
+    assert ledger.windows(NOON) == {SUPPORT: Window(removals=1)}
+
+
+def test_creates_by_hand_get_no_claim(ledger: Ledger) -> None:
+    """Without claims nothing becomes ours, whether a create fails or not, and a delete ends a claim all the same."""
+    hold(ledger, [5])
+    ledger.intend("r", "b", NOON, [*intents(Op.CREATE, [3, 4]), *intents(Op.DELETE, [5])], claims=False)
+    assert set(ledger.claims()[SUPPORT]) == {5}
+    ledger.conclude("b", {(SUPPORT, 4, 104): "no"}, {(SUPPORT, 3): b"seal"})
+    assert ledger.claims() == {}
+    assert journal(ledger, "result")[-3:] == [("applied",), ("failed",), ("applied",)]
+
+
 def test_the_number_of_statements_depends_on_batches(ledger: Ledger) -> None:
     """A batch of 1,000 costs at most three statements more than one of 10."""
     counted = []
