@@ -35,11 +35,15 @@ class Exit(IntEnum):
 
 
 class HandError(SyncdError):
-    """What was asked cannot be done; `code` is what the vendor's tools end with in this case."""
+    """What was asked cannot be done.
 
-    def __init__(self, message: str, *, code: Exit, hint: str | None = None) -> None:
+    `code` is what the vendor's tools end with in this case, `usage` whether the command line itself is wrong.
+    """
+
+    def __init__(self, message: str, *, code: Exit, hint: str | None = None, usage: bool = False) -> None:
         super().__init__(message, hint=hint)
         self.code = code
+        self.usage = usage or code in {Exit.MISSING, Exit.INVALID, Exit.VALUE, Exit.OPTION}
 
 
 def people(store: AccountStore, context: int, users: Sequence[int], groups: Sequence[int]) -> dict[int, str]:

@@ -23,13 +23,16 @@ from syncd.core import continuity
 from syncd.core.accounts import wanted
 from syncd.core.address import collation_key
 from syncd.core.changes import BY_HAND, Change, Judgement, MailboxPlan, Op, Outcome, Report
-from syncd.core.model import Account, Mailbox, MailboxRef, Observed
+from syncd.core.model import Account, Mailbox, MailboxRef, Observed, Secret
 from syncd.errors import LedgerError, SyncdError
 from syncd.ledger.lease import Lease
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import Intent
 from syncd.openxchange.base import AccountStore, Written
-from syncd.openxchange.edit import AccountChange, Edit, EditsAccounts
+from syncd.openxchange.edit import AccountChange, Edit, EditsAccounts, ServerChange
+from syncd.openxchange.stored import KnowsPasswords, Stale
+
+NOT_SO = "accounts cannot be changed this way yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,7 @@ class ByHand:
             HandError, StoreError, LedgerError: nothing, or not all, could be done; the message says which.
         """
         mailbox = replace(mailbox_of(context, address), account=account)
-        with self._writing("create", mailbox) as work:
+        with self._writing("account create", mailbox) as work:
             there: dict[int, list[Observed]] = {}
             for one in stored(self.store, mailbox, whom):
                 there.setdefault(one.user, []).append(one)
@@ -95,7 +98,7 @@ class ByHand:
             HandError, StoreError, LedgerError: as of `create`.
         """
         mailbox = mailbox_of(context, address)
-        with self._writing("delete", mailbox) as work:
+        with self._writing("account delete", mailbox) as work:
             changes = [
                 self._change(Op.DELETE, mailbox, one.user, whom[one.user], one.id)
                 for one in stored(self.store, mailbox, whom)
@@ -111,12 +114,12 @@ class ByHand:
         """
         if not isinstance(self.store, EditsAccounts):
             raise HandError(
-                "accounts cannot be changed this way yet",
+                NOT_SO,
                 code=Exit.OTHER,
                 hint="set openxchange.write_with: sql",
             )
         mailbox = mailbox_of(context, address)
-        with self._writing("update", mailbox) as work:
+        with self._writing("account update", mailbox) as work:
             changes = [
                 self._change(Op.UPDATE, mailbox, one.user, whom[one.user], one.id)
                 for one in stored(self.store, mailbox, whom)
@@ -124,7 +127,31 @@ class ByHand:
             ]
             return work.edited(self.store, mailbox, changes, change)
 
-    # ------------------------------------------------------------------ reading
+    def reseal(self, mailbox: Mailbox) -> Done:
+        """Write stored passwords of claimed accounts again that Open-Xchange does not read as they are.
+
+        What no format reads becomes the mapping's password, if it has one; else the user is refused.
+
+        Raises:
+            HandError, StoreError, LedgerError: as of `create`.
+        """
+        store = self.store
+        if not (isinstance(store, EditsAccounts) and isinstance(store, KnowsPasswords)):
+            raise HandError(NOT_SO, code=Exit.OTHER, hint="set openxchange.write_with: sql")
+        account = (
+            configured.account if (configured := self.configured(mailbox.context, mailbox.address)) else mailbox.account
+        )
+        with self._writing("reseal", mailbox) as work:
+            claims = {user: one for user, one in self.ledger.claims().get(mailbox.ref, {}).items() if one.held}
+            places = [(user, claim.account) for user, claim in claims.items()]
+            parts, refused = _parted(store.stale(mailbox.context, mailbox.key, places), account)
+            done = Done()
+            for change, stale in parts:
+                changes = [
+                    self._change(Op.UPDATE, mailbox, one.user, claims[one.user].login, one.account) for one in stale
+                ]
+                done = work.edited(store, mailbox, changes, change)
+            return replace(done, refused={**refused, **(done.refused or {})})
 
     # ------------------------------------------------------------------ writing
 
@@ -143,14 +170,14 @@ class ByHand:
         )
 
     @contextmanager
-    def _writing(self, what: str, mailbox: Mailbox) -> Iterator[_Work]:
+    def _writing(self, command: str, mailbox: Mailbox) -> Iterator[_Work]:
         """Hold the lease and the lock, note the run and how it ended, and settle what an earlier one left open.
 
         Raises:
             LedgerBusy, StoreBusy: somebody else writes.
             HandError: nothing may be written to this context now.
         """
-        run, command = uuid.uuid4().hex, f"account {what}"
+        run = uuid.uuid4().hex
         with self.ledger.lease("run", f"syncd {command}", wait=self.wait) as lease:
             started = self.clock()
             self.ledger.begin(run, command, started)
@@ -265,6 +292,24 @@ class _Work:
             claimed=tuple(user for user in applied if user in claimed),
             errors=tuple(self.errors),
         )
+
+
+def _parted(stale: Sequence[Stale], account: Account) -> tuple[list[tuple[AccountChange, list[Stale]]], dict[int, str]]:
+    """Group accounts by the passwords that are written again; give also the users with one that nobody knows."""
+    groups: dict[tuple[Secret | None, Secret | None], list[Stale]] = {}
+    refused: dict[int, str] = {}
+    for one in stale:
+        mail = account.password if "mail" in one.lost else one.mail
+        transport = account.transport_password if "transport" in one.lost else one.transport
+        if ("mail" in one.lost and mail is None) or ("transport" in one.lost and transport is None):
+            refused[one.user] = "a stored password cannot be decrypted, and the mapping has none to write instead"
+        if mail is not None or transport is not None:
+            groups.setdefault((mail, transport), []).append(one)
+    parts = [
+        (AccountChange(mail=ServerChange(password=mail), transport=ServerChange(password=transport)), some)
+        for (mail, transport), some in groups.items()
+    ]
+    return parts, refused
 
 
 def _in_the_way(found: Sequence[Observed]) -> str:

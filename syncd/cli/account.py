@@ -60,12 +60,12 @@ def in_syncd(command: str, argv: Sequence[str]) -> int:
     Raises:
         SyncdError: it could not be done.
     """
-    from syncd.byhand.asking import Exit, HandError  # noqa: PLC0415 - `--help` must not wait for it
+    from syncd.byhand.asking import HandError  # noqa: PLC0415 - `--help` must not wait for it
 
     try:
         done = perform(command, argv, f"syncd account {command}")
     except HandError as error:
-        if error.code not in {Exit.MISSING, Exit.INVALID, Exit.VALUE, Exit.OPTION}:
+        if not error.usage:
             raise
         say(f"syncd: {error}", "red")
         return 2
@@ -180,16 +180,20 @@ def _task(command: str, given: Given, context: int, hand: ByHand) -> Callable[[P
 
 @contextmanager
 def _hand(settings: Settings) -> Iterator[ByHand]:
-    import getpass  # noqa: PLC0415
-
     from syncd.wiring import by_hand  # noqa: PLC0415
 
-    try:
-        who = os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a uid without a name
-        who = f"uid {os.getuid()}"
-    with by_hand(settings, who=who, argv=tuple(sys.argv)) as hand:
+    with by_hand(settings, who=whoami(), argv=tuple(sys.argv)) as hand:
         yield hand
+
+
+def whoami() -> str:
+    """Name the person who gave the command, for the journal."""
+    import getpass  # noqa: PLC0415
+
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):  # a uid without a name
+        return f"uid {os.getuid()}"
 
 
 # --------------------------------------------------------------------------- what is said

@@ -100,7 +100,7 @@ class Given(dict[str, str]):
         if name not in self:
             return None
         if not re.fullmatch(r"[+-]?[0-9]+", self[name], re.ASCII):
-            raise HandError("Invalid input detected: Ids must be numbers!", code=Exit.OTHER)
+            raise HandError("Invalid input detected: Ids must be numbers!", code=Exit.OTHER, usage=True)
         return int(self[name])
 
     def flag(self, name: str) -> bool | None:

@@ -8,7 +8,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,14 @@ import sqlalchemy as sa
 from syncd.cli import account, account_scripts
 from syncd.cli.account_options import OPTIONS, read, usage
 from syncd.cli.main import app
+from syncd.core.model import Secret
 from syncd.errors import SyncdError
 from syncd.openxchange import playground
+from syncd.openxchange.obfuscation import Obfuscation, obfuscator
 from tests.openxchange.world import TABLES
 from tests.servers.mariadb import MariaDb
+from tests.standins.model import Installation, Middleware
+from tests.standins.service import Service
 from tests.standins.sqlite import quick
 
 ADDRESS = "support@mycompany.com"
@@ -59,6 +64,8 @@ class Place:
     folder: Path
     url: str
     password: str = ""
+    writing: str = ""
+    """Lines of the configuration's section openxchange about the way to write."""
     capsys: pytest.CaptureFixture[str]
 
     def populate(self) -> Place:
@@ -82,7 +89,7 @@ class Place:
             folder=self.folder,
             url=self.url,
             password=self.password,
-            obfuscation=key,
+            obfuscation=key + self.writing,
             mapped=mapped,
             users=users,
             extra=more.get("extra", "leave"),
@@ -145,6 +152,20 @@ def real_place(mariadb: MariaDb, ox_database: str, tmp_path: Path, capsys: pytes
     return Place(engine=engine, folder=tmp_path, url=url, password=password, capsys=capsys).populate()
 
 
+@pytest.fixture
+def soap_place(place: Place) -> Iterator[Place]:
+    """Give a place on SQLite where accounts are written by a SOAP service."""
+    pytest.importorskip("zeep")
+    (place.folder / "admin").write_text("secret")
+    (place.folder / "admin").chmod(0o600)
+    cipher = obfuscator(Obfuscation(format="argon2", key=Secret("k" * 20)))
+    with Service(Middleware(place.engine, Installation(password="secret", cipher=cipher))) as service:
+        who = f"login: oxadmin, password: {{file: {place.folder}/admin}}"
+        place.writing = f"  write_with: soap\n  soap: {{url: {service.url}, {who}}}\n"
+        place.configure()
+        yield place
+
+
 def tell_the_tutorial(place: Place) -> None:
     """Run the commands of the manual page in their order."""
     assert place.script("create", *ADMIN, "--groups", "9", *SERVERS)[:2] == (0, DONE.format("created for"))
@@ -172,6 +193,35 @@ def test_the_tutorial_of_the_manual(place: Place) -> None:
 def test_the_tutorial_on_mariadb(real_place: Place) -> None:
     """On MariaDB they work as well."""
     tell_the_tutorial(real_place)
+
+
+def test_the_tutorial_by_soap(soap_place: Place) -> None:
+    """Written by the SOAP service they work as well."""
+    tell_the_tutorial(soap_place)
+
+
+def test_updates_by_soap(soap_place: Place) -> None:
+    """An update by SOAP has the effect of one by SQL: own URLs, both passwords, and private accounts left alone."""
+    soap_place.syncd("create", "-c", "1", "--users", "3,4,5", *SERVERS)
+    soap_place.execute("UPDATE user_mail_account SET url = 'imap://b.example:1143' WHERE id = 2")
+    soap_place.execute("UPDATE user_mail_account SET secondary = 0 WHERE id = 3")
+    private = [row for row in soap_place.tables()["user_mail_account"] if row.id == 3]
+    argv = ["-c", "1", "--groups", "0", "-e", ADDRESS, "--mail-port", "993", "--mail-secure", "true", "--name", "N"]
+    argv += ["--password", "mine", "--transport-password", "its", "--trash-fullname", "Bin"]
+    assert soap_place.syncd("update", *argv)[:2] == (0, DONE.format("updated from"))
+    names = ("mail-server-URL", "password", "transport-password", "name", "trash-fullname", "transport-server-URL")
+    transport = "smtp://smtp.mycompany.com:25"
+    assert [tuple(one[name] for name in names) for one in soap_place.listed("--show-passwords")] == [
+        ("imaps://imap.mycompany.com:993", "mine", "its", "N", "Bin", transport),
+        ("imaps://b.example:993", "mine", "its", "N", "Bin", transport),
+    ]
+    assert private == [row for row in soap_place.tables()["user_mail_account"] if row.id == 3]
+    soap_place.execute("DELETE FROM user_transport_account WHERE id = 1")
+    code, _, told = soap_place.script("update", "-c", "1", "--users", "3", "-e", ADDRESS, "--transport-login", "t")
+    assert (code, "SOAP cannot give it one" in told) == (106, True)
+    soap_place.execute("UPDATE user_mail_account SET primary_addr = 'support@mycompany.com' WHERE user = 4 AND id = 0")
+    code, _, told = soap_place.script("update", "-c", "1", "--users", "4", "-e", ADDRESS, "--name", "x")
+    assert (code, "another account with this address (id 0)" in told) == (106, True)
 
 
 def test_who_has_it_is_skipped(place: Place) -> None:
@@ -205,6 +255,18 @@ def test_private_accounts_stay(place: Place, command: str, secondary: bool) -> N
         assert " user 4: ACC-0017 duplicate mail account: the user's primary account has this address\n" in told
     else:
         assert (code, said[:25], told) == (0, "No such secondary account", "")
+
+
+def test_an_address_that_is_only_equal_for_the_database(place: Place) -> None:
+    """An account of süpport@ is not one of support@: it stands in the way of a new one, and no command touches it."""
+    place.syncd("create", "-c", "1", "--users", "3", *SERVERS)
+    place.execute("UPDATE user_mail_account SET primary_addr = 'süpport@mycompany.com' WHERE id = 1")
+    before = place.tables()
+    code, _, told = place.syncd("create", "-c", "1", "--users", "3", *SERVERS)
+    assert (code, "the database takes for equal: süpport@mycompany.com" in told) == (1, True)
+    for command in ("update", "delete"):
+        assert place.syncd(command, "-c", "1", "--users", "3", "-e", ADDRESS)[1][:25] == "No such secondary account"
+    assert place.tables() == before
 
 
 def test_what_fails_for_one_is_made_for_others(place: Place) -> None:
@@ -351,6 +413,8 @@ def test_passwords_are_masked(place: Place) -> None:
         ("list", [], 104, 2, 'Option(s) "contextid" missing'),
         ("list", ["--context", "1"], 111, 2, "it is -c or --contextid"),
         ("list", ["-c"], 109, 2, "there is none"),
+        ("list", ["-c", "x"], 1, 2, "Ids must be numbers!"),
+        ("update", ["-c", "1", "-e", ADDRESS, "--users", "3", "--mail-port", "x"], 1, 2, "Ids must be numbers!"),
         ("list", ["-c", "7"], 102, 1, "The context 7 does not exist!"),
         ("list", ["-c", "1", "--users", "99"], 108, 1, "No such user 99 in context 1"),
         ("delete", ["-c", "1", "-e", ADDRESS], 103, 2, "Missing users/groups in account data"),
@@ -482,6 +546,37 @@ def test_status_does_not_list_what_nobody_configured(place: Place) -> None:
     place.syncd("create", "-c", "1", "--users", "3", *SERVERS)
     done = syncd(place, "status", "-c", str(place.folder / "syncd.yaml"))
     assert (done.returncode, ADDRESS in done.stdout) == (0, False)
+
+
+@pytest.mark.parametrize("command", ["create", "update", "delete", "list"])
+def test_the_scripts_are_installed_and_run(place: Place, command: str) -> None:
+    """Each script of the package is there under the tool's name with a prefix, and ends with the tool's exit code."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    module, function = project["scripts"][f"syncd-{command}secondaryaccount"].split(":")
+    start = [sys.executable, "-c", f"import {module} as m; m.{function}()"]
+    environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "SYNCD_CONFIG": f"{place.folder}/syncd.yaml"}
+    done = subprocess.run([*start, "-c", "7"], capture_output=True, text=True, check=False, timeout=60, env=environ)
+    assert done.returncode == (102 if command == "list" else 104), done.stderr
+    more = [
+        "-c",
+        "7",
+        "-e",
+        ADDRESS,
+        "--users",
+        "3",
+        "--login",
+        "l",
+        "--name",
+        "n",
+        "--mail-endpoint-source",
+        "primary",
+    ]
+    if command == "create":
+        done = subprocess.run([*start, *more], capture_output=True, text=True, check=False, timeout=60, env=environ)
+        assert (done.returncode, done.stderr) == (
+            102,
+            "account in context 7 could not be created: \nServer response:\n The context 7 does not exist!\n",
+        )
 
 
 def test_the_group_of_commands_is_known() -> None:

@@ -41,6 +41,20 @@ def test_an_unknown_mailbox_is_refused(ledger: Ledger) -> None:
     assert ledger.claims() == {}
 
 
+def test_a_mailbox_that_only_a_person_knows(ledger: Ledger) -> None:
+    """It can be written of, and is neither configured nor left until a run registers it; a known one stays as it is."""
+    ref = MailboxRef(7, "other@x.org")
+    before = ledger.status()
+    ledger.acquaint(ref, "Other@x.org", NOON)
+    ledger.acquaint(SUPPORT, "another spelling", NOON)
+    ledger.intend("r", "b", NOON, intents(Op.CREATE, [1], ref), claims=False)
+    ledger.conclude("b")
+    assert ledger.status() == before
+    assert ledger.orphans([]) == ()
+    ledger.register([*BOTH, (ref, "other@x.org")])
+    assert [(one.address, one.orphaned_since) for one in ledger.status() if one.ref == ref] == [("other@x.org", None)]
+
+
 def test_a_dn_that_is_no_utf8_is_kept_escaped(ledger: Ledger) -> None:
     """An octet that is no UTF-8 in a DN stops nothing."""
     ledger.adopt("r", NOON, SUPPORT, [ADOPTIONS[0]._replace(dn="cn=\udcff,dc=x", path=("cn=\udcff",))])
