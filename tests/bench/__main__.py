@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import raw, reading
+from tests.bench import contexts, raw, reading
 from tests.bench.line import Line
 from tests.bench.world import EVERYBODY, Measured, Size, World
 
@@ -181,6 +181,7 @@ def main() -> None:
         "processes": processes,
         "nested": reading.nested,
         "ranges": reading.ranges,
+        "contexts": contexts.contexts,
     }
     parser.add_argument("only", nargs="*", choices=[*scenarios, *alone, []], help="what to measure; default: all")
     options = parser.parse_args()

@@ -20,6 +20,7 @@ from syncd.core.model import Source
 from syncd.core.reads import DirectoryRead
 from syncd.core.verdict import summary
 from syncd.directory.directories import Directories
+from syncd.openxchange.sharded import ShardedStore
 from syncd.openxchange.sql import SqlStore
 from syncd.settings.loading import load
 from syncd.telemetry.logging import configure
@@ -42,8 +43,8 @@ class Measured:
     """One configuration with its counters."""
 
     def __init__(self, instance: Instance) -> None:
-        assert isinstance(instance.store, SqlStore)
-        self._store = instance.store.database
+        assert isinstance(instance.store, SqlStore | ShardedStore)
+        self._store = instance.store
         self._reconciler = instance.reconciler
         self._directory = CountingDirectories(directory_options(instance.settings))
         self._reconciler.directory = self._directory

@@ -17,13 +17,11 @@ from tests.bench.world import FIRST, World
 
 _BATCH = 500
 _TABLES = ("user_mail_account", "user_transport_account", "user_transport_account_properties")
-_MAIL = (
-    "SELECT user, id, primary_addr, url, starttls, login, secondary FROM user_mail_account WHERE cid = 1 AND id <> 0"
-)
-_TRANSPORT = (
+MAIL = "SELECT user, id, primary_addr, url, starttls, login, secondary FROM user_mail_account WHERE cid = 1 AND id <> 0"
+TRANSPORT = (
     "SELECT user, id, url, starttls, login, secondary, name FROM user_transport_account WHERE cid = 1 AND id <> 0"
 )
-_READ = """\
+_DIRECTORY = """\
 set -euo pipefail
 export LC_ALL=C LDAPNOINIT=1
 cd {folder}
@@ -31,6 +29,8 @@ ldapsearch -x -LLL -o ldif-wrap=no -H {url} -b {groups} '(objectClass=groupOfNam
 awk '/^dn: / {{ dn = $2 }} /^member: / {{ print $2, dn }}' | sort > members
 ldapsearch -x -LLL -o ldif-wrap=no -E pr={pages}/noprompt -H {url} -b {people} '(uid=*)' uid | \
 awk '/^dn: / {{ dn = $2 }} /^uid: / {{ print dn, $2 }}' | sort > people
+"""
+_READ = """\
 {client} -e {mail} | sort > accounts
 {client} -e {transport} | sort > transports
 join members people | awk '{{ print substr($3, 2), $2 }}' | sort > desired
@@ -39,17 +39,18 @@ comm -3 <(cut -d' ' -f1 desired | sort) observed | wc -l
 """
 
 
+def directory(folder: Path, url: str, groups: str, people: str) -> str:
+    """Give the shell script that reads groups and people into the files `members` and `people`."""
+    return _DIRECTORY.format(folder=folder, url=url, groups=shlex.quote(groups), people=shlex.quote(people), pages=1000)
+
+
 def read(world: World, schema: str, groups: str) -> str:
     """Give the shell script that reads what the product reads and counts the differences."""
-    return _READ.format(
-        folder=world.folder,
-        url=world.slapd.ldap_ip,
-        groups=shlex.quote(f"{groups},{world.ldap.suffix}"),
-        people=shlex.quote(world.ldap.people),
-        pages=1000,
+    entries = directory(world.folder, world.slapd.ldap_ip, f"{groups},{world.ldap.suffix}", world.ldap.people)
+    return entries + _READ.format(
         client=shlex.join(world.client(schema)),
-        mail=shlex.quote(_MAIL),
-        transport=shlex.quote(_TRANSPORT),
+        mail=shlex.quote(MAIL),
+        transport=shlex.quote(TRANSPORT),
     )
 
 
