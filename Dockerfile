@@ -14,7 +14,7 @@ COPY pyproject.toml README.md constraints.tx[t] ./
 COPY syncd ./syncd
 RUN touch constraints.txt \
     && pip wheel --no-cache-dir --no-deps --wheel-dir /wheel . \
-    && /opt/syncd/bin/pip install --no-cache-dir --only-binary :all: --constraint constraints.txt /wheel/*.whl \
+    && /opt/syncd/bin/pip install --no-cache-dir --only-binary :all: --constraint constraints.txt "$(echo /wheel/*.whl)[soap]" \
     && /opt/syncd/bin/python -m pip uninstall --yes --quiet pip
 
 FROM python:3.13-slim

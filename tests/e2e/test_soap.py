@@ -136,3 +136,35 @@ def test_a_refused_login_says_so(world: World, service: Service) -> None:
     assert "refused the login" in done.out
     assert "hush-hush" not in done.out + done.err
     assert world.users() == {}
+
+
+def test_check_tries_the_login(world: World, service: Service) -> None:
+    """`check` says that the login is taken, or what is wrong with it."""
+    world.group("support", "alice")
+    good = world.syncd("check")
+    assert "SOAP: the SOAP service at" in good.out
+    assert "takes our login in context 1" in good.out
+    assert good.code == 0, good.out
+    world.secret("admin", "wrong")
+    bad = world.syncd("check")
+    assert "FAIL  SOAP, context 1: " in bad.out
+    assert bad.code == 1
+
+
+def test_select_is_enough_for_the_database(world: World, service: Service) -> None:
+    """A database user who may only read is neither refused nor found lacking."""
+    world.group("support", "alice", "bob")
+    host = "'reader'@'%%'"
+    world.execute(f"CREATE OR REPLACE USER {host} IDENTIFIED BY 'test'", f"GRANT SELECT ON {world.schema}.* TO {host}")
+    database = world.sections()["openxchange"]["database"]
+    soap = {"url": service.url, "login": "oxadmin", "password": world.secret("admin", "secret")}
+    openxchange = {
+        "database": {**database, "url": database["url"].replace("test@", "reader@")},
+        "write_with": "soap",
+        "soap": soap,
+    }
+    world.configure(world.mapping(), openxchange=openxchange)
+    checked = world.syncd("check")
+    assert checked.code == 0, checked.out
+    assert world.sync().document["summary"]["create"] == 2
+    assert world.claims() == world.users()
