@@ -20,9 +20,10 @@ from syncd.openxchange.base import AccountStore
 from syncd.openxchange.configdb import ConfigdbOptions
 from syncd.openxchange.connect import StoreOptions, Tls
 from syncd.openxchange.obfuscation import Obfuscation
+from syncd.openxchange.provisioning_service import Credentials
 from syncd.openxchange.sharded import ShardedStore
 from syncd.openxchange.soap import SoapStore
-from syncd.openxchange.soap_service import Credentials, SoapOptions, SoapService
+from syncd.openxchange.soap_service import SoapOptions, SoapService
 from syncd.openxchange.sql import open_store
 from syncd.run import Reconciler
 from syncd.settings import models

@@ -14,42 +14,28 @@ import importlib.util
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from syncd.core.model import Secret
 from syncd.errors import ConfigurationError, StoreRefused, StoreUnavailable
-from syncd.openxchange.soap_content import Content
-from syncd.openxchange.soap_faults import Rejected, Unsent, meaning
+from syncd.openxchange.provisioning_calls import patiently
+from syncd.openxchange.provisioning_content import Content
+from syncd.openxchange.provisioning_faults import Rejected, Unsent, meaning
+from syncd.openxchange.provisioning_service import NOBODY, Logins
 
-_PAUSES = (0.5, 2.0)
-"""Seconds before each repetition of a call."""
 _NAMESPACE = "http://dataobjects.soap.admin.openexchange.com/xsd"
-_NOBODY = 2**31 - 1
-"""A user id that no context has, for asking something that cannot be answered by data."""
 _PROXY = "a proxy in between? then set openxchange.soap.endpoint"
 _TLS = "check soap.tls.ca and that the certificate names the host of soap.url"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """A login of the service: a context's administrator, or the master where he may act for contexts."""
-
-    login: str
-    password: Secret
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SoapOptions:
+class SoapOptions(Logins):
     """Where the service is and who we are to it."""
 
     url: str
     """Of the service, with or without `?wsdl`."""
     endpoint: str | None = None
     """Where calls go; None = to `url`."""
-    everywhere: Credentials | None = None
-    """For all contexts that are not in `contexts`."""
-    contexts: Mapping[int, Credentials] = field(default_factory=dict)
     ca: str | None = None
     """File with the certificates to trust; None = those that come with the package `certifi`."""
     verify: bool = True
@@ -58,13 +44,12 @@ class SoapOptions:
     receive_timeout: float = 120.0
     """Seconds; 500 accounts take the server some 2, with stored passwords 100 take as long (ox-behaviour 15)."""
 
-    def credentials(self, context: int) -> Credentials | None:
-        """Give the login for a context; None = there is none."""
-        return self.contexts.get(context, self.everywhere)
-
 
 class SoapService:
     """The service; nothing is sent before the first call. Not for several threads at once."""
+
+    name = "SOAP"
+    section = "openxchange.soap"
 
     def __init__(self, options: SoapOptions, *, sleep: Callable[[float], object] = time.sleep) -> None:
         """Prepare.
@@ -121,7 +106,7 @@ class SoapService:
             StoreError: it is not, or does not.
         """
         with contextlib.suppress(Rejected):
-            self._call("list", context, [_NOBODY])
+            self._call("list", context, [NOBODY])
 
     def close(self) -> None:
         """Close connections."""
@@ -135,16 +120,7 @@ class SoapService:
             raise StoreRefused(f"no SOAP login for context {context}", hint="add it to openxchange.soap.credentials")
         auth = {"login": login.login, "password": login.password.reveal()}
         named = {"context": {"id": context}, "users": [{"id": user} for user in users], "auth": auth}
-        for pause in _PAUSES:
-            try:
-                return self._once(operation, {**more, **named})
-            except Unsent:
-                self._sleep(pause)
-            except StoreUnavailable:
-                if not repeat:
-                    raise
-                self._sleep(pause)
-        return self._once(operation, {**more, **named})
+        return patiently(lambda: self._once(operation, {**more, **named}), repeat=repeat, sleep=self._sleep)
 
     def _once(self, operation: str, elements: Mapping[str, object]) -> Any:
         """Make a call once, and give errors their names; none has a word of the request in it."""

@@ -16,9 +16,10 @@ from syncd.errors import ConfigurationError, StoreRefused, StoreUnavailable
 from syncd.openxchange import playground, soap_service
 from syncd.openxchange.base import Creation
 from syncd.openxchange.playground import create_schema
+from syncd.openxchange.provisioning_service import Credentials
 from syncd.openxchange.soap import SoapStore
 from syncd.openxchange.soap_check import findings
-from syncd.openxchange.soap_service import Credentials, SoapOptions, SoapService
+from syncd.openxchange.soap_service import SoapOptions, SoapService
 from syncd.openxchange.sql import SqlStore, StoreOptions
 from tests.openxchange.test_soap_contract import SoapWorld, soap_world
 from tests.openxchange.world import ADDRESS, OBFUSCATION, errors, mailbox

@@ -14,8 +14,9 @@ from syncd.core.model import UNNUMBERED, Secret
 from syncd.openxchange.base import Deletion, Updating
 from syncd.openxchange.obfuscation import obfuscator
 from syncd.openxchange.playground import create_schema
+from syncd.openxchange.provisioning_service import Credentials
 from syncd.openxchange.soap import SoapStore
-from syncd.openxchange.soap_service import Credentials, SoapOptions, SoapService
+from syncd.openxchange.soap_service import SoapOptions, SoapService
 from syncd.openxchange.sql import SqlStore, StoreOptions
 from tests.openxchange.contract import StoreContract
 from tests.openxchange.world import OBFUSCATION, World, creations, errors, mailbox

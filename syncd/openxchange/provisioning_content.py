@@ -1,4 +1,4 @@
-"""What is sent to the SOAP service for an account: all of it when it is created, only what differs when it is updated.
+"""What is sent to Open-Xchange for an account: all of it when it is created, only what differs when it is updated.
 
 The rules kept here (ox-facts 2.6, 2.7 and appendix B; ox-behaviour 2.5, 4 and 5):
 
@@ -84,7 +84,7 @@ def _servers(account: Account) -> Content:
 
 
 def on_update(
-    stored: Fields, new: Fields, account: Account, *, password: bool
+    stored: Fields, new: Fields, account: Account, *, password: bool, name: str = "SOAP"
 ) -> tuple[str | None, tuple[Content, ...]]:
     """Give what must be sent, one call after the other, to bring an account to its fields; or a problem.
 
@@ -93,8 +93,9 @@ def on_update(
         new: the fields wanted.
         account: has the configured passwords.
         password: whether these are to be written too.
+        name: of the service, for messages.
     """
-    if problem := _impossible(stored, new):
+    if problem := _impossible(stored, new, name):
         return problem, ()
     content: dict[str, str | int | bool] = {}
     if new.login != stored.login:
@@ -125,19 +126,19 @@ def _transport(stored: Fields, new: Fields, url: str) -> Content:
     return content
 
 
-def _impossible(stored: Fields, new: Fields) -> str | None:
+def _impossible(stored: Fields, new: Fields, name: str) -> str | None:
     """Say what of a change the service cannot make; None = it can make it all."""
     if (new.transport_url is None) != (stored.transport_url is None):
         what = "give an account a transport server" if stored.transport_url is None else "take an account's transport"
-        return f"SOAP cannot {what}; {_AGAIN}"
+        return f"{name} cannot {what}; {_AGAIN}"
     sides = [("mail", stored.mail_url, new.mail_url), ("transport", stored.transport_url, new.transport_url)]
     for side, before, after in sides:
         if before is not None and after is not None and _protocol(before) != _protocol(after):
-            return f"SOAP cannot change the {side} protocol from {_protocol(before)} to {_protocol(after)}; {_AGAIN}"
+            return f"{name} cannot change the {side} protocol from {_protocol(before)} to {_protocol(after)}; {_AGAIN}"
     if new.transport_auth != stored.transport_auth:
-        return f"SOAP cannot change transport.auth from {stored.transport_auth} to {new.transport_auth}; {_AGAIN}"
+        return f"{name} cannot change transport.auth from {stored.transport_auth} to {new.transport_auth}; {_AGAIN}"
     if new.transport_secondary != stored.transport_secondary:
-        return f"SOAP cannot mark a transport row as secondary again; {_AGAIN}"
+        return f"{name} cannot mark a transport row as secondary again; {_AGAIN}"
     return None
 
 

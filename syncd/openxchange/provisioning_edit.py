@@ -1,8 +1,8 @@
-"""Single attributes of accounts changed by the SOAP service, as an administrator asks by hand.
+"""Single attributes of accounts changed by a service of Open-Xchange, as an administrator asks by hand.
 
-The rules are those of `soap_content`: servers go whole, transport fields only where there is a transport row, the two
-passwords never together. Only accounts that were just listed as secondary, and are the user's only ones with their
-address, are sent: the service would change any other with the address as well (ox-behaviour 5).
+The rules are those of `provisioning_content`: servers go whole, transport fields only where there is a transport row,
+the two passwords never together. Only accounts that were just listed as secondary, and are the user's only ones with
+their address, are sent: the service would change any other with the address as well (ox-behaviour 5).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from syncd.openxchange.base import Written
 from syncd.openxchange.batch import done, failed
 from syncd.openxchange.edit import AccountChange, Edit, ServerChange
 from syncd.openxchange.listing import Listed
-from syncd.openxchange.soap_calls import Failures
-from syncd.openxchange.soap_content import FOLDERS, Content, server
+from syncd.openxchange.provisioning_calls import Failures
+from syncd.openxchange.provisioning_content import FOLDERS, Content, server
 
 Send = Callable[[str, Content, Sequence[int]], Failures]
 """Sends an update of (address, content) for users; gives who was not changed."""
@@ -27,7 +27,9 @@ Look = Callable[[str], Mapping[int, Sequence[Observed]]]
 """Gives all accounts with an address, by user."""
 
 
-def edit_accounts(edits: Sequence[Edit], listed: Collection[Listed], look: Look, send: Send) -> list[Written]:
+def edit_accounts(
+    edits: Sequence[Edit], listed: Collection[Listed], look: Look, send: Send, *, name: str
+) -> list[Written]:
     """Make the changes; in the given order.
 
     Args:
@@ -35,6 +37,7 @@ def edit_accounts(edits: Sequence[Edit], listed: Collection[Listed], look: Look,
         listed: the secondary accounts of their users.
         look: gives all accounts with an address, private ones included.
         send: the call.
+        name: of the service, for messages.
     """
     known = {(one.user, one.account): one for one in listed}
     standing: dict[str, Mapping[int, Sequence[Observed]]] = {}
@@ -46,10 +49,10 @@ def edit_accounts(edits: Sequence[Edit], listed: Collection[Listed], look: Look,
         stored = known.get((edit.user, edit.account))
         if edit.mailbox_key not in standing and stored and collation_key(stored.address) == edit.mailbox_key:
             standing[edit.mailbox_key] = look(stored.address)
-        problem = _problem(edit, stored, standing.get(edit.mailbox_key, {}).get(edit.user, ()))
+        problem = _problem(edit, stored, standing.get(edit.mailbox_key, {}).get(edit.user, ()), name)
         contents: tuple[Content, ...] = ()
         if stored is not None and problem is None:
-            problem, contents = on_edit(stored, edit.change)
+            problem, contents = on_edit(stored, edit.change, name)
         if stored is None or problem is not None:
             written[number] = failed(edit, problem or "")
         elif not contents:
@@ -68,19 +71,19 @@ def edit_accounts(edits: Sequence[Edit], listed: Collection[Listed], look: Look,
     return [written[number] for number in range(len(edits))]
 
 
-def _problem(edit: Edit, stored: Listed | None, standing: Iterable[Observed]) -> str | None:
+def _problem(edit: Edit, stored: Listed | None, standing: Iterable[Observed], name: str) -> str | None:
     """Say why the service must not be asked; None = it may. `standing` are the user's accounts with the address."""
     if stored is None or collation_key(stored.address) != edit.mailbox_key:
         return "the account is not there any more, or not a secondary one of this mailbox"
     if others := [one.id for one in standing if one.id != edit.account]:
-        return f"the user has another account with this address (id {others[0]}), which SOAP would change as well"
+        return f"the user has another account with this address (id {others[0]}), which {name} would change as well"
     return None
 
 
-def on_edit(stored: Listed, change: AccountChange) -> tuple[str | None, tuple[Content, ...]]:
+def on_edit(stored: Listed, change: AccountChange, name: str) -> tuple[str | None, tuple[Content, ...]]:
     """Give what must be sent, one call after the other; or a problem."""
     if change.transport.asks and stored.transport is None:
-        return "the account has no transport, and SOAP cannot give it one: delete it and create it anew", ()
+        return f"the account has no transport, and {name} cannot give it one: delete it and create it anew", ()
     content: dict[str, str | int | bool] = {}
     texts = {"name": change.name, "personal": change.personal, "replyTo": change.reply_to}
     texts |= {"login": change.mail.login, "transportLogin": change.transport.login}

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from syncd.errors import StoreRefused, StoreUnavailable
-from syncd.openxchange.soap_faults import Rejected
+from syncd.openxchange.provisioning_faults import Rejected, Unsent
+
+_PAUSES = (0.5, 2.0)
+"""Seconds before each repetition of a call."""
+_T = TypeVar("_T")
 
 Failures = dict[int, str]
 """User → why his account was not written."""
@@ -37,6 +42,24 @@ class Calls:
             return dict.fromkeys(users, f"not known to be done: {error}; the next run looks and goes on")
         self._made = True
         return failures
+
+
+def patiently(call: Callable[[], _T], *, repeat: bool, sleep: Callable[[float], object]) -> _T:
+    """Make a call, again where it never left, and where it was lost if it may be repeated then.
+
+    Raises:
+        Rejected, Undone, StoreUnavailable, StoreRefused: what the call raises, the last time.
+    """
+    for pause in _PAUSES:
+        try:
+            return call()
+        except Unsent:
+            sleep(pause)
+        except StoreUnavailable:
+            if not repeat:
+                raise
+            sleep(pause)
+    return call()
 
 
 def attempt(
