@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from syncd import __version__
-from syncd.cli import account, checking, discovering, leaving, playground, runs, state
+from syncd.cli import account, checking, discovering, leaving, playground, resealing, runs, state
 from syncd.cli.options import say
 from syncd.errors import ConfigurationError, SyncdError
 
@@ -39,6 +39,7 @@ for command in (
     state.approve,
     leaving.retire,
     leaving.release,
+    resealing.reseal,
 ):
     app.command()(command)
 app.add_typer(account.app)

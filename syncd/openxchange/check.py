@@ -17,6 +17,7 @@ from syncd.errors import StoreBusy, StoreError, SyncdError
 from syncd.openxchange.connect import Database, StoreOptions
 from syncd.openxchange.contexts import context_ids, named_contexts
 from syncd.openxchange.gates import NamedLock, schema_lock
+from syncd.openxchange.stored import stocktaking
 from syncd.openxchange.tables import (
     ALIAS,
     GROUP,
@@ -101,6 +102,7 @@ def _findings(
             yield Finding(ok=False, what="OX database", detail=error.message, hint=error.hint or "")
     if database.options.writes:
         yield from _rights(database, replicated=replicated)
+    yield from _passwords(database)
     for use, what_for, tables in _USES:
         yield _optional(database, tables, what_for, used=use in uses)
     for context in contexts:
@@ -170,6 +172,19 @@ def _rights(database: Database, *, replicated: bool) -> Iterator[Finding]:
         yield Finding(ok=False, what="OX rights", detail=f"missing: {', '.join(denied)}", hint=_GRANTS)
     else:
         yield Finding(ok=True, what="OX rights", detail="syncd may read and write what it needs")
+
+
+def _passwords(database: Database) -> Iterator[Finding]:
+    """Tell in which format passwords are stored, where the key to them is configured."""
+    options = database.options.obfuscation
+    if options is None:
+        return
+    try:
+        with database.reading() as connection:
+            for ok, detail, hint in stocktaking(connection, options):
+                yield Finding(ok=ok, what="OX stored passwords", detail=detail, hint=hint)
+    except StoreError as error:
+        yield Finding(ok=False, what="OX stored passwords", detail=error.message, hint=error.hint or "")
 
 
 def _optional(database: Database, tables: Sequence[TableClause], what_for: str, *, used: bool) -> Finding:

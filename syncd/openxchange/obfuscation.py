@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from syncd.core.model import Secret
 
+Format = Literal["argon2", "legacy"]
 _SEAL_BYTES = 16
 _BLANKS = " \t\n\v\f\r\x1c\x1d\x1e\x1f"
 """What Java calls white space, as far as ASCII goes; no-break spaces are encrypted (ox-behaviour 18.10)."""
@@ -34,7 +35,8 @@ _BLANKS = " \t\n\v\f\r\x1c\x1d\x1e\x1f"
 class Obfuscation:
     """Which format the installation uses, and its key."""
 
-    format: Literal["argon2", "legacy"]
+    format: Literal["argon2", "legacy", "auto"]
+    """auto: that of the stored rows, see `Automatic`."""
     key: Secret
 
 
@@ -57,6 +59,8 @@ class Obfuscator(Protocol):
 def obfuscator(options: Obfuscation) -> Obfuscator:
     """Give the obfuscator of a format."""
     key = options.key.reveal()
+    if options.format == "auto":
+        return Automatic(key)
     return Argon2(key) if options.format == "argon2" else Legacy(key)
 
 
@@ -64,7 +68,7 @@ class Legacy:
     """The format until 8.15: AES-128-CBC with a fixed IV, so that equal passwords give equal texts."""
 
     def __init__(self, key: str) -> None:
-        self._seal_key = _seal_key(key)
+        self._seal_key = _seal_key(key, "legacy")
         self._key = hashlib.pbkdf2_hmac("sha1", key.encode(), bytes(range(16)), 1000, 16)
 
     def encrypt(self, plain: str) -> str:
@@ -111,7 +115,7 @@ class Argon2:
         lanes: int = 1,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self._seal_key = _seal_key(key)
+        self._seal_key = _seal_key(key, "argon2")
         self._passphrase = mmh3.mmh3_x64_128_digest(key.encode(), 0).hex().encode()
         self._parameters = (memory, iterations, lanes)
         self._random = random
@@ -158,12 +162,42 @@ class Argon2:
         return self._keys[known]
 
 
+class Automatic:
+    """The format that the stored rows have; argon2 until somebody has looked at them."""
+
+    def __init__(self, key: str) -> None:
+        self.formats: dict[Format, Obfuscator] = {"argon2": Argon2(key), "legacy": Legacy(key)}
+        self.format: Format | None = None
+        """What `settle` was told; None = nobody has looked yet."""
+
+    def settle(self, format: Format) -> None:  # noqa: A002 - it has this name in the configuration
+        """Use a format from now on."""
+        self.format = format
+
+    def encrypt(self, plain: str) -> str:
+        """Give the text to store; blank text unchanged."""
+        return self._current.encrypt(plain)
+
+    def decrypt(self, text: str) -> str | None:
+        """Give the password; None when the text is not of the format in use or this key. Blank text is itself."""
+        return self._current.decrypt(text)
+
+    def seal(self, ciphertext: str, plain: str) -> bytes:
+        """Give a proof (16 bytes) that this ciphertext was verified against this password with this key."""
+        return self._current.seal(ciphertext, plain)
+
+    @property
+    def _current(self) -> Obfuscator:
+        return self.formats[self.format or "argon2"]
+
+
 def _b64(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 
 
-def _seal_key(key: str) -> bytes:
-    return hashlib.sha256(b"syncd seal\0" + key.encode()).digest()
+def _seal_key(key: str, kind: Format) -> bytes:
+    """Give the key of the seals; after an upgrade those of the other format prove nothing (ox-facts 3.3)."""
+    return hashlib.sha256(f"syncd seal\0{kind}\0{key}".encode()).digest()
 
 
 def _seal(key: bytes, ciphertext: str, plain: str) -> bytes:

@@ -35,9 +35,10 @@ from syncd.openxchange.edit import Edit, edit_accounts
 from syncd.openxchange.gates import NamedLock, refusals
 from syncd.openxchange.groups import read_groups
 from syncd.openxchange.listing import Listed, list_accounts
-from syncd.openxchange.obfuscation import obfuscator
+from syncd.openxchange.obfuscation import Automatic, obfuscator
 from syncd.openxchange.observe import Passwords, observe_accounts
 from syncd.openxchange.rows import account_rows
+from syncd.openxchange.stored import Stale, read_stock, stale_accounts
 from syncd.openxchange.tables import MONITOR, Shape, read_shape
 from syncd.openxchange.trouble import RowRefused
 from syncd.openxchange.update import update_accounts
@@ -117,6 +118,7 @@ class SqlStore:
         """Read the accounts of mailboxes; all contexts in one snapshot."""
         if any(mailbox.account.password or mailbox.account.transport_password for mailbox in mailboxes):
             self._ciphers.check()
+            self._settle(anew=True)
         before = self.database.statements
         passwords = Passwords(self._obfuscator, seals)
         with self.database.reading() as connection:
@@ -150,7 +152,7 @@ class SqlStore:
     def create(self, context: int, creations: Sequence[Creation]) -> list[Written]:
         """Write new accounts; see `AccountStore`."""
         self._lock.assert_held()
-        shape, ciphers = self._shape(), self._ciphers
+        shape, ciphers = self._shape(), self._settled()
         return self._applied(
             context, creations, lambda connection, some: create_accounts(connection, context, some, shape, ciphers)
         )
@@ -158,7 +160,7 @@ class SqlStore:
     def update(self, context: int, updates: Sequence[Updating]) -> list[Written]:
         """Bring accounts to their new fields; see `AccountStore`."""
         self._lock.assert_held()
-        shape, ciphers = self._shape(), self._ciphers
+        shape, ciphers = self._shape(), self._settled()
         return self._applied(
             context, updates, lambda connection, some: update_accounts(connection, context, some, shape, ciphers)
         )
@@ -176,7 +178,7 @@ class SqlStore:
     def edit(self, context: int, edits: Sequence[Edit]) -> list[Written]:
         """Change single attributes of accounts; see `EditsAccounts`."""
         self._lock.assert_held()
-        shape, ciphers = self._shape(), self._ciphers
+        shape, ciphers = self._shape(), self._settled()
         return self._applied(
             context, edits, lambda connection, some: edit_accounts(connection, context, some, shape, ciphers)
         )
@@ -196,12 +198,34 @@ class SqlStore:
 
         return apply_batch(self.database, items, told)
 
+    def stale(self, context: int, mailbox_key: str, accounts: Collection[tuple[int, int]]) -> list[Stale]:
+        """Give accounts whose passwords are not stored in the format in use; see `KnowsPasswords`."""
+        self._ciphers.check()
+        self._settle(anew=True)
+        options = self.database.options.obfuscation
+        if self._obfuscator is None or options is None:
+            raise AssertionError("just checked")
+        with self.database.reading() as connection:
+            return stale_accounts(connection, context, mailbox_key, accounts, self._obfuscator, options.key.reveal())
+
+    def _settled(self) -> Ciphers:
+        self._settle(anew=False)
+        return self._ciphers
+
+    def _settle(self, *, anew: bool) -> None:
+        """Find out which format is in use, where the configuration leaves it to the stored rows."""
+        engine = self._obfuscator
+        if isinstance(engine, Automatic) and (anew or engine.format is None):
+            with self.database.reading() as connection:
+                engine.settle(read_stock(connection).format)
+
     def _reveal(self, text: str) -> Secret | None:
         if self._obfuscator is None:
             raise StoreRefused(
                 "passwords are stored, but the key to read them with is not configured",
                 hint="set openxchange.obfuscation (com.openexchange.sessiond.encryptionKey)",
             )
+        self._settle(anew=False)
         plain = self._obfuscator.decrypt(text)
         return None if plain is None else Secret(plain)
 

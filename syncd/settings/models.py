@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WrapValidator, model_validator
 
 from syncd.settings import syntax, texts
+from syncd.settings.clt import Clt
 from syncd.settings.kinds import (
     DN,
     BindName,
@@ -157,8 +158,8 @@ class Ledger(Database):
 class Obfuscation(Section):
     """How Open-Xchange stores account passwords."""
 
-    format: Annotated[Literal["argon2", "legacy"], choice("argon2", "legacy")]
-    """argon2 from 8.16 on, legacy before."""
+    format: Annotated[Literal["auto", "argon2", "legacy"], choice("auto", "argon2", "legacy")]
+    """argon2 from 8.16 on, legacy before; auto: as most recently stored, argon2 where nothing is stored yet."""
     key: SecretRef
     """The cluster's key: com.openexchange.sessiond.encryptionKey, by reference."""
 
@@ -189,9 +190,11 @@ class OpenXchange(Section):
     configdb: Configdb | None = None
     """The configdb: instead of database; or beside it, for contexts by name, login mapping or mail domain."""
     write_with: Annotated[Literal["sql", "soap", "clt"], choice("sql", "soap", "clt")] = "sql"
-    """The way of writing: rows in the tables (sql), or Open-Xchange's own service (soap); clt will follow."""
+    """The way of writing: rows in the tables (sql), or Open-Xchange's own service (soap) or command line tools (clt)."""
     soap: Soap | None = None
     """The SOAP service; needed by write_with: soap, which reads by SQL and writes by it."""
+    clt: Clt | None = None
+    """The command line tools; needed by write_with: clt, which reads by SQL and writes by them."""
     obfuscation: Obfuscation | None = None
     """Needed only where accounts have passwords of their own."""
 
