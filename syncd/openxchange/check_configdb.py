@@ -84,4 +84,4 @@ def _databases(
         told = frozenset(context for context in placements.at[place] if placements.of(context).replicated)
         for finding in check.findings(placements.options[place], some, uses=uses, now=now, replicated=bool(told)):
             named = finding.what.startswith("OX context")
-            yield finding if named else finding._replace(what=f"{finding.what} ({place.schema})")
+            yield finding if named else finding._replace(what=f"{finding.what} ({place})")
