@@ -17,12 +17,13 @@ from syncd.errors import ConfigurationError, SyncdError
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import LedgerOptions
 from syncd.openxchange.base import AccountStore
+from syncd.openxchange.clt_service import CltOptions, CltService
 from syncd.openxchange.configdb import ConfigdbOptions
 from syncd.openxchange.connect import StoreOptions, Tls
 from syncd.openxchange.obfuscation import Obfuscation
-from syncd.openxchange.provisioning_service import Credentials
+from syncd.openxchange.provisioning import ProvisioningStore
+from syncd.openxchange.provisioning_service import Credentials, Service
 from syncd.openxchange.sharded import ShardedStore
-from syncd.openxchange.soap import SoapStore
 from syncd.openxchange.soap_service import SoapOptions, SoapService
 from syncd.openxchange.sql import open_store
 from syncd.run import Reconciler
@@ -189,8 +190,20 @@ def _directory(name: str, section: models.Directory) -> Options:
 def _store(settings: Settings) -> AccountStore:
     options = store_options(settings)
     store = ShardedStore(options) if isinstance(options, ConfigdbOptions) else open_store(options)
-    soap = soap_options(settings)
-    return store if soap is None else SoapStore(store, SoapService(soap))
+    found = service(settings)
+    return store if found is None else ProvisioningStore(store, found)
+
+
+def service(settings: Settings) -> Service | None:
+    """Give what of Open-Xchange writes accounts; None = the tables are written to directly.
+
+    Raises:
+        ConfigurationError: a password cannot be read, or a package is missing.
+    """
+    soap, clt = soap_options(settings), clt_options(settings)
+    if soap is not None:
+        return SoapService(soap)
+    return None if clt is None else CltService(clt)
 
 
 def soap_options(settings: Settings) -> SoapOptions | None:
@@ -211,6 +224,24 @@ def soap_options(settings: Settings) -> SoapOptions | None:
         verify=soap.tls.verify,
         connect_timeout=soap.timeout.connect,
         receive_timeout=soap.timeout.receive,
+    )
+
+
+def clt_options(settings: Settings) -> CltOptions | None:
+    """Say where the command line tools are and who we are to them; None = accounts are not written by them.
+
+    Raises:
+        ConfigurationError: a password cannot be read.
+    """
+    clt = settings.openxchange.clt
+    if clt is None or settings.openxchange.write_with != "clt":
+        return None
+    return CltOptions(
+        directory=clt.directory,
+        rmi=clt.rmi,
+        everywhere=_login(clt.admin, clt.password) if clt.admin and clt.password else None,
+        contexts={context: _login(one.admin, one.password) for context, one in clt.credentials.items()},
+        timeout=clt.timeout,
     )
 
 

@@ -88,14 +88,14 @@ def _findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _service(settings: Settings, contexts: Collection[int]) -> Iterator[Finding]:
-    """Try the SOAP service, where accounts are written by it."""
-    from syncd.wiring import soap_options  # noqa: PLC0415
+    """Try the SOAP service or the command line tools, where accounts are written by them."""
+    from syncd.wiring import service  # noqa: PLC0415
 
-    options = soap_options(settings)
-    if options is not None:
-        from syncd.openxchange.soap_check import findings  # noqa: PLC0415
+    found = service(settings)
+    if found is not None:
+        from syncd.openxchange.provisioning_check import findings  # noqa: PLC0415
 
-        yield from findings(options, contexts)
+        yield from findings(found, contexts)
 
 
 def _uses(settings: Settings, mailboxes: Sequence[Mailbox]) -> set[Use]:

@@ -26,9 +26,8 @@ def problems(document: Document) -> Iterator[Problem]:
     yield from checks_directory.problems(data, set(keys(Configuration)))
     yield from _schedule(section(data.get("schedule")))
     openxchange = section(data.get("openxchange"))
-    if openxchange.get("write_with") == "clt":
-        yield Problem(("openxchange", "write_with"), "clt is not available yet; write sql or soap")
-    yield from _soap(openxchange)
+    yield from _service(openxchange, "soap", "login")
+    yield from _service(openxchange, "clt", "admin")
     if isinstance(data.get("openxchange"), dict):
         yield from _databases(openxchange)
     for key in ("database", "configdb"):
@@ -36,6 +35,7 @@ def problems(document: Document) -> Iterator[Problem]:
     around = Around(
         directories=tuple(section(data.get("directories"))),
         obfuscated=openxchange.get("obfuscation") is not None,
+        by_tools=openxchange.get("write_with") == "clt",
         configdb=openxchange.get("configdb") is not None,
     )
     mappings = sequence(data.get("mappings"))
@@ -128,18 +128,18 @@ def _databases(openxchange: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(("openxchange", "configdb", "pools", "login"), "needs a password")
 
 
-def _soap(openxchange: dict[str, Any]) -> Iterator[Problem]:
+def _service(openxchange: dict[str, Any], way: str, key: str) -> Iterator[Problem]:
     """Want a login for every context, and the section where it is written by."""
-    soap = openxchange.get("soap")
-    if not isinstance(soap, dict):
-        if openxchange.get("write_with") == "soap" and soap is None:
-            yield Problem(("openxchange", "write_with"), "soap needs openxchange.soap")
+    values = openxchange.get(way)
+    if not isinstance(values, dict):
+        if openxchange.get("write_with") == way and values is None:
+            yield Problem(("openxchange", "write_with"), f"{way} needs openxchange.{way}")
         return
-    given = [soap.get(key) is not None for key in ("login", "password")]
+    given = [values.get(name) is not None for name in (key, "password")]
     if any(given) != all(given):
-        yield Problem(("openxchange", "soap"), "login and password go together")
-    elif not any(given) and not section(soap.get("credentials")):
-        yield Problem(("openxchange", "soap"), "needs login and password, or credentials by context")
+        yield Problem(("openxchange", way), f"{key} and password go together")
+    elif not any(given) and not section(values.get("credentials")):
+        yield Problem(("openxchange", way), f"needs {key} and password, or credentials by context")
 
 
 def _ledger(ledger: dict[str, Any], database: dict[str, Any]) -> Iterator[Problem]:

@@ -23,6 +23,8 @@ class Around(NamedTuple):
     """Names of the directories; empty where there is one without a name."""
     obfuscated: bool
     """Whether it is said how passwords are stored."""
+    by_tools: bool
+    """Whether accounts are written by the command line tools."""
     configdb: bool
     """Whether it is said where contexts are listed."""
 
@@ -44,7 +46,7 @@ def problems(mapping: dict[str, Any], path: Path, around: Around) -> Iterator[Pr
         for number, sieve in enumerate(sequence(discover.get(kind))):
             yield from one_of(sieve, Sieve.model_fields, (*path, "discover", kind, number))
     yield from _texts(mapping, path)
-    yield from _account(section(mapping.get("account")), (*path, "account"), obfuscated=around.obfuscated)
+    yield from _account(section(mapping.get("account")), (*path, "account"), around)
 
 
 def _mailbox(mapping: dict[str, Any], path: Path) -> Iterator[Problem]:
@@ -117,7 +119,7 @@ def _texts(mapping: dict[str, Any], path: Path) -> Iterator[Problem]:
             yield Problem(where, str(error))
 
 
-def _account(account: dict[str, Any], path: Path, *, obfuscated: bool) -> Iterator[Problem]:
+def _account(account: dict[str, Any], path: Path, around: Around) -> Iterator[Problem]:
     mail, transport = section(account.get("mail")), section(account.get("transport"))
     if isinstance(account.get("mail"), dict):
         yield from _mail(mail, (*path, "mail"))
@@ -128,7 +130,13 @@ def _account(account: dict[str, Any], path: Path, *, obfuscated: bool) -> Iterat
             text = "does not go with secure: true; TLS is from the start (secure) or begun later (starttls)"
             yield Problem((*path, key, "starttls"), text)
     for where, holder in ((path, account), ((*path, "transport"), transport)):
-        if holder.get("password") is not None and not obfuscated:
+        if holder.get("password") is not None and around.by_tools:
+            text = (
+                "does not go with openxchange.write_with: clt, whose tools take stored passwords only on their command "
+                "line, where everybody on the machine can read them; write with sql or soap"
+            )
+            yield Problem((*where, "password"), text)
+        elif holder.get("password") is not None and not around.obfuscated:
             text = (
                 "stored passwords need openxchange.obfuscation; Open-Xchange uses them only with "
                 "com.openexchange.mail.secondary.passwordSource=user, otherwise leave the password out"

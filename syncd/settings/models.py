@@ -13,6 +13,7 @@ from pydantic import Field, WrapValidator, model_validator
 
 from syncd.settings import syntax, texts
 from syncd.settings.clt import Clt
+from syncd.settings.fields import FieldPolicies
 from syncd.settings.kinds import (
     DN,
     BindName,
@@ -190,7 +191,7 @@ class OpenXchange(Section):
     configdb: Configdb | None = None
     """The configdb: instead of database; or beside it, for contexts by name, login mapping or mail domain."""
     write_with: Annotated[Literal["sql", "soap", "clt"], choice("sql", "soap", "clt")] = "sql"
-    """The way of writing: rows in the tables (sql), or Open-Xchange's own service (soap) or command line tools (clt)."""
+    """The way of writing: rows in the tables (sql), or Open-Xchange's own service (soap) or its tools (clt)."""
     soap: Soap | None = None
     """The SOAP service; needed by write_with: soap, which reads by SQL and writes by it."""
     clt: Clt | None = None
@@ -280,6 +281,8 @@ class Configuration(Section):
     """When the daemon runs."""
     limits: Limits = Limits()
     """When to stop and ask."""
+    fields: FieldPolicies = FieldPolicies()
+    """Which attributes of accounts are kept as configured."""
     http: Http = Http()
     """Metrics and health."""
     log: Log = Log()

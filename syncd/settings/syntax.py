@@ -144,6 +144,19 @@ def service_url(value: object) -> str:
     return str(value)
 
 
+def rmi_url(value: object) -> str:
+    """Accept `rmi://host[:port]/`; give it with the slash at its end, which the tools want."""
+    url = _split(value)
+    if url.scheme != "rmi":
+        raise ValueError("must begin with rmi://")
+    if "@" in url.netloc:
+        raise ValueError("must not name a user; give it by admin and password")
+    if url.path not in {"", "/"} or url.query or url.fragment:
+        raise ValueError("must end after host and port: rmi://host:1099/")
+    _server(url)
+    return f"rmi://{url.netloc}/"
+
+
 def _split(value: object) -> SplitResult:
     """Cut a URL into its parts."""
     text = texts.text(value)

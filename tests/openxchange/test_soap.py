@@ -16,9 +16,9 @@ from syncd.errors import ConfigurationError, StoreRefused, StoreUnavailable
 from syncd.openxchange import playground, soap_service
 from syncd.openxchange.base import Creation
 from syncd.openxchange.playground import create_schema
+from syncd.openxchange.provisioning import ProvisioningStore
+from syncd.openxchange.provisioning_check import findings
 from syncd.openxchange.provisioning_service import Credentials
-from syncd.openxchange.soap import SoapStore
-from syncd.openxchange.soap_check import findings
 from syncd.openxchange.soap_service import SoapOptions, SoapService
 from syncd.openxchange.sql import SqlStore, StoreOptions
 from tests.openxchange.test_soap_contract import SoapWorld, soap_world
@@ -317,7 +317,7 @@ def test_no_answer_in_time(world: SoapWorld) -> None:
     held = threading.Event()
     world.service.expect(Trouble(operation="create", hold=held))
     impatient = service(world, receive_timeout=0.05)
-    store = SoapStore(world.store._reader, impatient)
+    store = ProvisioningStore(world.store._reader, impatient)
     impatient._connect()
     world.store, kept = store, world.store
     try:
@@ -366,7 +366,7 @@ def test_logins(world: SoapWorld) -> None:
     only.admits(1)
     with pytest.raises(StoreRefused, match="no SOAP login for context 2"):
         only.admits(2)
-    refused = SoapStore(world.store._reader, only).refusals([1, 2])
+    refused = ProvisioningStore(world.store._reader, only).refusals([1, 2])
     assert refused == {2: "openxchange.soap has no login for this context"}
 
 
@@ -408,10 +408,11 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_check(world: SoapWorld) -> None:
     """A check says in how many contexts the login is taken, in which it is not, or that nobody is there."""
     options = SoapOptions(url=world.service.url, contexts={1: LOGIN, 2: replace(LOGIN, login="nobody")})
-    good, bad = sorted(findings(options, [1, 2]), key=lambda finding: not finding.ok)
+    good, bad = sorted(findings(SoapService(options), [1, 2]), key=lambda finding: not finding.ok)
     assert good.detail.endswith("takes our login in context 1")
     assert (bad.what, "refused the login" in bad.detail) == ("SOAP, context 2", True)
-    [gone] = findings(replace(options, url="http://127.0.0.1:1/webservices/OXSecondaryAccountService"), [1, 2])
+    elsewhere = replace(options, url="http://127.0.0.1:1/webservices/OXSecondaryAccountService")
+    [gone] = findings(SoapService(elsewhere), [1, 2])
     assert (gone.ok, gone.what) == (False, "SOAP")
     assert "list" in calls(world)
     assert not {"create", "update", "delete"} & set(calls(world))

@@ -14,8 +14,8 @@ from syncd.core.model import UNNUMBERED, Secret
 from syncd.openxchange.base import Deletion, Updating
 from syncd.openxchange.obfuscation import obfuscator
 from syncd.openxchange.playground import create_schema
+from syncd.openxchange.provisioning import ProvisioningStore
 from syncd.openxchange.provisioning_service import Credentials
-from syncd.openxchange.soap import SoapStore
 from syncd.openxchange.soap_service import SoapOptions, SoapService
 from syncd.openxchange.sql import SqlStore, StoreOptions
 from tests.openxchange.contract import StoreContract
@@ -62,7 +62,7 @@ def soap_world(engine: sa.Engine, reader: SqlStore) -> Iterator[SoapWorld]:
     installation = Installation(password="secret", cipher=obfuscator(OBFUSCATION))
     with Service(Middleware(engine, installation)) as service:
         options = SoapOptions(url=service.url, everywhere=Credentials(login="oxadmin", password=Secret("secret")))
-        store = SoapStore(reader, SoapService(options, sleep=lambda _: None))
+        store = ProvisioningStore(reader, SoapService(options, sleep=lambda _: None))
         world = SoapWorld(store, engine, service)
         world.populate()
         yield world

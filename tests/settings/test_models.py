@@ -42,7 +42,7 @@ RULES: list[tuple[Steps, object, str]] = [
     (("openxchange", "database", "url"), "sqlite://", "must be sqlite:///PATH"),
     (("openxchange", "database", "tls"), True, "must be a mapping"),
     (("openxchange", "write_with"), "soap", "soap needs openxchange.soap"),
-    (("openxchange", "write_with"), "clt", "clt is not available yet"),
+    (("openxchange", "write_with"), "clt", "clt needs openxchange.clt"),
     (("openxchange", "write_with"), "magic", "must be sql, soap or clt, not 'magic'"),
     (("openxchange", "obfuscation"), {"format": "rot13", "key": FILE}, ""),
     (("ledger", "url"), "mysql://x@y/z", "must begin with"),

@@ -1,0 +1,35 @@
+"""What `syncd check` verifies of what writes accounts: it is there, works, and takes our login in each context.
+
+Nothing is written, and no account is asked for: a call about a user whom no context has is answered by a fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from syncd.core.finding import Finding
+from syncd.errors import StoreError, StoreUnavailable
+from syncd.openxchange.provisioning_service import Service
+
+
+def findings(service: Service, contexts: Collection[int]) -> Iterator[Finding]:
+    """Try the service for the contexts; one finding for each that is refused, or one for all that are not."""
+    good: list[int] = []
+    try:
+        for context in sorted(contexts):
+            try:
+                service.admits(context)
+            except StoreUnavailable as error:
+                yield Finding(ok=False, what=service.name, detail=error.message, hint=error.hint or "")
+                return
+            except StoreError as error:
+                yield Finding(
+                    ok=False, what=f"{service.name}, context {context}", detail=error.message, hint=error.hint or ""
+                )
+            else:
+                good.append(context)
+    finally:
+        service.close()
+    if good:
+        named = f"context {good[0]}" if len(good) == 1 else f"{len(good)} contexts"
+        yield Finding(ok=True, what=service.name, detail=f"{service.where} takes our login in {named}")
