@@ -44,7 +44,7 @@ def check(
         count += 1
         failed += not finding.ok
         line = f"{'ok   ' if finding.ok else 'FAIL '} {finding.what}: {finding.detail}"
-        hint = f" ({finding.hint})" if finding.hint and not finding.ok else ""
+        hint = f" ({finding.hint})" if finding.hint else ""
         console.print(line + hint, style=None if finding.ok else "bold red", markup=False, highlight=False)
     if failed:
         console.print(f"{failed} of {count} checks failed", style="bold red", highlight=False)
@@ -200,4 +200,4 @@ def _members(plans: Sequence[MailboxPlan]) -> Iterator[Finding]:
         detail = f"{found} of {found + missing} are users of Open-Xchange"
         detail += f", {ambiguous} could be several" if ambiguous else ""
         hint = "the rules in users (or its login) must lead to users; `syncd plan` says why not, member by member"
-        yield Finding(ok=found > 0, what=what, detail=detail, hint=hint)
+        yield Finding(ok=found > 0, what=what, detail=detail, hint=hint if missing else "")

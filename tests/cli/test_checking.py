@@ -29,11 +29,7 @@ def test_members_are_counted_by_context() -> None:
     first, second = _members(plans)
     assert (first.ok, first.what) == (True, "members in context 1")
     assert first.detail == "3 of 5 are users of Open-Xchange, 1 could be several"
-    assert (second.ok, second.what, second.detail) == (
-        True,
-        "members in context 2",
-        "1 of 1 are users of Open-Xchange",
-    )
+    assert second == Finding(True, "members in context 2", "1 of 1 are users of Open-Xchange")
 
 
 def test_members_of_whom_none_is_a_user_are_a_fault() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -200,3 +202,13 @@ def test_check_tells_of_a_system_that_fails_late(
     assert done.code == 1
     assert f"FAIL  {what}: {error.message}" in done.out
     assert done.out.splitlines()[-1].startswith("1 of ")
+
+
+def test_check_says_what_to_do_where_nothing_failed(playground: Playground) -> None:
+    """A member without a user fails nothing, and what to look at stands beside the number."""
+    database = playground.config.with_name("openxchange.db")
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DELETE FROM login2user WHERE uid = 'bob'")
+    done = playground.syncd("check")
+    assert done.code == 0
+    assert re.search(r"^ok    members in context 1: .* \(the rules in users ", done.out, re.MULTILINE)
