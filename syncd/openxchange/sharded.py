@@ -93,6 +93,9 @@ class ShardedStore:
             self._session = _Session(self._placements(), self._locks)
         return self._session
 
+    def _clock(self) -> float:
+        return self._now()
+
     def _placements(self) -> Placements:
         with self.configdb.reading() as connection:
             return read_placements(connection, self._options)
@@ -140,7 +143,7 @@ class ShardedStore:
         shard = self._shards.get(place)
         if shard is None or shard.database.options != options:
             self._past += shard.statements if shard is not None else 0
-            shard = self._shards[place] = SqlStore(options, sleep=self._sleep, now=lambda: self._now())
+            shard = self._shards[place] = SqlStore(options, sleep=self._sleep, now=self._clock)
         placements = session.placements
         shard.replicated = frozenset(c for c in placements.at[place] if placements.of(c).replicated)
         session.opened[place] = shard
