@@ -103,6 +103,29 @@ class Endpoint(NamedTuple):
     starttls: bool
 
 
+Kept = Literal["create", "enforce", "ignore"]
+"""Written at creation only; kept as configured; left to others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Which attributes of an account are kept as configured; for what `ignore` leaves out see `settings.mailboxes`."""
+
+    name: Kept = "create"
+    personal: Kept = "create"
+    reply_to: Kept = "create"
+    folders: Kept = "create"
+    login: Kept = "enforce"
+    server: Kept = "enforce"
+    password: Kept = "enforce"  # noqa: S105 - a policy, no password
+    transport: Kept = "enforce"
+
+    @property
+    def texts(self) -> bool:
+        """Whether anything is enforced that usually is the user's own."""
+        return "enforce" in (self.name, self.personal, self.reply_to, self.folders)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """The attributes that every user's account of one mailbox gets (ox-facts 2.4 to 2.6)."""
@@ -120,7 +143,8 @@ class Account:
     """None = not managed: never written, never compared, never cleared."""
     transport_password: Secret | None = None
     folders: Mapping[str, str] = field(default_factory=dict)
-    """Full names by kind (archive, drafts, sent, spam, trash, confirmed_spam, confirmed_ham); for creation only."""
+    """Full names by kind (archive, drafts, sent, spam, trash, confirmed_spam, confirmed_ham)."""
+    policy: Policy = Policy()
 
     @property
     def primary(self) -> bool:
@@ -246,7 +270,8 @@ class Asked(NamedTuple):
 class Fields(NamedTuple):
     """The columns of an account that are kept as configured; compared as one tuple.
 
-    `transport_*` are None throughout when the account has no transport row.
+    `transport_*` are None throughout when the account has no transport row. What follows them is None where it is not
+    enforced, and so not looked at.
     """
 
     login: str
@@ -259,6 +284,13 @@ class Fields(NamedTuple):
     """Value of the property row `transport.auth`; None = no such row."""
     transport_secondary: bool | None
     """False = the transport row lost its flag, which makes OX show a private account (ox-facts 2.7)."""
+    name: str | None = None
+    personal: str | None = None
+    """Empty = NULL."""
+    reply_to: str | None = None
+    """Empty = NULL."""
+    folders: str | None = None
+    """The configured kinds with their full names, as `core.accounts.folders_text` writes them."""
 
 
 class Observed(NamedTuple):

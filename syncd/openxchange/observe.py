@@ -14,15 +14,17 @@ from typing import Any, NamedTuple, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
+from syncd.core.accounts import folders_text, spared
 from syncd.core.address import collation_key
 from syncd.core.model import Endpoint, Fields, Mailbox, MailboxRef, Observed
 from syncd.openxchange.matching import FEW
 from syncd.openxchange.obfuscation import Obfuscator
 from syncd.openxchange.packing import NULL, records, unpack
-from syncd.openxchange.tables import AUTH, MAIL, TRANSPORT, TRANSPORT_PROPERTIES, among
+from syncd.openxchange.tables import AUTH, MAIL, SHORT_FOLDERS, TRANSPORT, TRANSPORT_PROPERTIES, among
 from syncd.openxchange.users import chunks, primary_endpoints
 
 _T = TypeVar("_T")
+_FOLDERS = (*SHORT_FOLDERS, "archive")
 _ADDRESSES = 5000
 """Addresses in one statement; 2,000 mailboxes of 50 members are one pass over the table."""
 
@@ -35,6 +37,8 @@ class _Mail(NamedTuple):
     secondary: bool
     name: str
     fields: tuple[str, str, bool]
+    texts: tuple[str | None, str | None, str | None, str | None]
+    """As the last of `Fields`: what is enforced of name, personal, reply-to and folders."""
 
 
 class _Transport(NamedTuple):
@@ -111,7 +115,7 @@ def observe_accounts(
         if judged and account:
             stored = (ciphertext, secrets.get(context, {}).get(place))
             good, seal = passwords.judge((context, user, account), stored, mail.mailbox)
-        _, address, secondary, name, _ = mail
+        address, secondary, name = mail.address, mail.secondary, mail.name
         among.append(Observed(context, user, account, address, secondary, name, fields, good, seal))
     copying: dict[int, set[int]] = {}
     for mailbox in mailboxes:
@@ -128,16 +132,20 @@ def address_in(connection: Connection, column: ColumnElement[Any], mailboxes: It
 
 
 def _managed(mailbox: Mailbox) -> bool:
-    return mailbox.account.password is not None or mailbox.account.transport_password is not None
+    account = mailbox.account
+    kept = account.policy.password == "enforce"  # noqa: S105 - a policy, no password
+    return kept and (account.password is not None or account.transport_password is not None)
 
 
 def _mail_rows(connection: Connection, mailboxes: Collection[Mailbox]) -> list[_Row]:
     """Read the mail rows whose address is that of a mailbox."""
-    managed = [mailbox for mailbox in mailboxes if mailbox.account.password is not None]
+    managed = [mailbox for mailbox in mailboxes if mailbox.account.password is not None and _managed(mailbox)]
     password: ColumnElement[Any] = sa.null()
     if managed:
         password = sa.case((address_in(connection, MAIL.c.primary_addr, managed), MAIL.c.password))
-    shared = (MAIL.c.cid, MAIL.c.secondary, MAIL.c.starttls, MAIL.c.url, MAIL.c.login, MAIL.c.primary_addr, MAIL.c.name)
+    shared = [MAIL.c.cid, MAIL.c.secondary, MAIL.c.starttls, MAIL.c.url, MAIL.c.login, MAIL.c.primary_addr, MAIL.c.name]
+    if any(mailbox.account.policy.texts for mailbox in mailboxes):  # else they would part rows that are equal to us
+        shared += [MAIL.c.personal, MAIL.c.replyTo, *(MAIL.c[f"{kind}_fullname"] for kind in _FOLDERS)]
     addresses = address_in(connection, MAIL.c.primary_addr, mailboxes)
     condition = sa.and_(among(MAIL.c.cid, _contexts(mailboxes)), addresses)
     by_ref = {mailbox.ref: mailbox for mailbox in mailboxes}
@@ -160,12 +168,29 @@ def _contexts(mailboxes: Iterable[Mailbox]) -> list[int]:
 
 
 def _mail(text: bytes, by_ref: Mapping[MailboxRef, Mailbox]) -> _Mail | None:
-    context, secondary, starttls, url, login, address, name = unpack(text)
+    context, secondary, starttls, url, login, address, name, *more = unpack(text)
     mailbox = by_ref.get(MailboxRef(int(context or 0), collation_key(address or "")))
     if mailbox is None:
         return None
     fields = (login or "", url or "", starttls == "1")
-    return _Mail(mailbox, address or "", secondary == "1", name or "", fields)
+    return _Mail(mailbox, address or "", secondary == "1", name or "", fields, _texts(mailbox, name or "", more))
+
+
+def _texts(
+    mailbox: Mailbox, name: str, more: list[str | None]
+) -> tuple[str | None, str | None, str | None, str | None]:
+    """Give what is enforced; `more` has personal, reply-to and the folders where anything is."""
+    account, policy = mailbox.account, mailbox.account.policy
+    if not policy.texts:
+        return (None, None, None, None)
+    personal, reply_to, *names = more
+    folders = {kind: folder for kind, folder in zip(_FOLDERS, names, strict=True) if kind in account.folders}
+    return (
+        name if policy.name == "enforce" else None,
+        spared(personal) if policy.personal == "enforce" else None,
+        spared(reply_to) if policy.reply_to == "enforce" else None,
+        folders_text(folders) if policy.folders == "enforce" and folders else None,
+    )
 
 
 def _transports(
@@ -176,7 +201,7 @@ def _transports(
         return {}, {}
     table, properties = TRANSPORT.alias("t"), TRANSPORT_PROPERTIES.alias("p")
     same = [properties.c[name] == table.c[name] for name in ("cid", "id", "user")]
-    managed = [mailbox for mailbox in mailboxes if mailbox.account.transport_password is not None]
+    managed = [mailbox for mailbox in mailboxes if mailbox.account.transport_password is not None and _managed(mailbox)]
     password: ColumnElement[Any] = sa.null()
     if managed:
         stored = sa.func.coalesce(table.c.password, "")
@@ -211,4 +236,4 @@ def _transport(text: bytes) -> _Transport:
 def _fields(mail: _Mail, transport: _Transport) -> Fields:
     """Join both parts."""
     url, starttls, login, auth, secondary = transport.fields
-    return Fields(*mail.fields, url, starttls, login, auth, secondary)
+    return Fields(*mail.fields, url, starttls, login, auth, secondary, *mail.texts)

@@ -104,6 +104,7 @@ def on_update(
         content |= server("mail", new.mail_url)
     if new.mail_starttls != stored.mail_starttls:
         content["mailStartTls"] = new.mail_starttls
+    content |= _texts(stored, new, account)
     if new.transport_url is not None:
         content |= _transport(stored, new, new.transport_url)
     if password and account.password is not None:
@@ -112,6 +113,15 @@ def on_update(
     if password and account.transport_password is not None and new.transport_url is not None:
         calls.append({"transportPassword": account.transport_password.reveal()})
     return None, tuple(calls)
+
+
+def _texts(stored: Fields, new: Fields, account: Account) -> Content:
+    """Give what differs of what is enforced of the user's own attributes; empty text clears them (ox-behaviour 5)."""
+    pairs = {"name": "name", "personal": "personal", "reply_to": "replyTo"}
+    content = {pairs[key]: getattr(new, key) for key in pairs if getattr(new, key) != getattr(stored, key)}
+    if new.folders != stored.folders:
+        content |= {FOLDERS[kind]: name for kind, name in account.folders.items()}
+    return {element: text for element, text in content.items() if text is not None}
 
 
 def _transport(stored: Fields, new: Fields, url: str) -> Content:

@@ -7,6 +7,8 @@ What OX does to the failure counters when it changes a field, we do too (ox-beha
 | mail login, password, url              | counters of both rows set to 0            |
 | transport login, password, url         | counters of the transport row set to 0    |
 | starttls, property, `secondary`        | nothing                                   |
+| name, personal, reply-to               | the same in the other row                 |
+| folders                                | nothing                                   |
 | a transport row is missing             | inserted, with its property               |
 | a transport row is there and should not| deleted with its properties               |
 
@@ -22,7 +24,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import Connection, TableClause
 
+from syncd.core.accounts import bare_folder
 from syncd.core.address import collation_key
+from syncd.core.model import Fields
 from syncd.openxchange.base import Updating, Written
 from syncd.openxchange.batch import done, failed
 from syncd.openxchange.create import Ciphers, insert_rows, property_row, transport_row
@@ -33,6 +37,7 @@ from syncd.openxchange.trouble import RowRefused
 _Place = tuple[int, int]
 """Account id and user."""
 _RESETTING = {"login", "url", "password"}
+_TRANSPORT_COLUMNS = ("user", "login", "url", "starttls", "secondary", "name", "personal", "replyTo")
 
 
 class _Stored(NamedTuple):
@@ -72,9 +77,10 @@ def update_accounts(
         "personal",
         "replyTo",
         "deactivated",
+        *({f"{kind}_fullname": 0 for update in updates for kind in _folders(update)}),
     )
     mails = _locked(connection, context, MAIL, names, ids)
-    transports = _locked(connection, context, TRANSPORT, ("user", "login", "url", "starttls", "secondary"), ids)
+    transports = _locked(connection, context, TRANSPORT, _TRANSPORT_COLUMNS, ids)
     auths = _locked(connection, context, TRANSPORT_PROPERTIES, ("user", "name", "value"), ids, name=AUTH)
     steps = _Steps()
     results: list[Written] = []
@@ -127,9 +133,11 @@ def _compare(
     account, new = update.mailbox.account, update.new
     secrets = (account.password, account.transport_password)
     texts = [ciphers.text(secret) if update.password else None for secret in secrets]
-    mail = _differing(
-        stored.mail, {"login": new.login, "url": new.mail_url, "starttls": int(new.mail_starttls)}, texts[0]
-    )
+    wanted: dict[str, object] = {"login": new.login, "url": new.mail_url, "starttls": int(new.mail_starttls)}
+    wanted |= _people(new)
+    folders = {f"{kind}_fullname": name for kind, name in _folders(update).items()}
+    wanted |= {column: name for column, name in folders.items() if bare_folder(stored.mail[column] or "") != name}
+    mail = _differing(stored.mail, wanted, texts[0])
     transport, row = _transport(context, update, stored, texts[1], ciphers)
     problem = shape.too_long(MAIL, mail) or shape.too_long(TRANSPORT, row or transport)
     if problem:
@@ -162,13 +170,27 @@ def _transport(
         return {}, None
     starttls = int(bool(new.transport_starttls))
     wanted: dict[str, object] = {"url": new.transport_url, "login": new.transport_login or "", "starttls": starttls}
+    wanted |= _people(new)
     if stored.transport is not None:
         return _differing(stored.transport, {**wanted, "secondary": 1}, text), None
     mail = stored.mail
-    columns = {**wanted, "name": mail["name"], "personal": mail["personal"], "replyTo": mail["replyTo"]}
+    columns = {"name": mail["name"], "personal": mail["personal"], "replyTo": mail["replyTo"], **wanted}
     columns["password"] = text or ciphers.text(update.mailbox.account.transport_password)
     address, deactivated = mail["primary_addr"], mail["deactivated"]  # OX goes by the transport row's flag
     return {}, transport_row(context, update.user, update.account, address, columns, deactivated=deactivated)
+
+
+def _people(new: Fields) -> dict[str, object]:
+    """Give the enforced columns that both rows have; empty text is NULL there."""
+    values = {"name": new.name, "personal": new.personal, "replyTo": new.reply_to}
+    return {column: text or None for column, text in values.items() if text is not None}
+
+
+def _folders(update: Updating) -> dict[str, str]:
+    """Give the enforced folders by kind, without the prefix that OX takes off in an update."""
+    if update.new.folders is None:
+        return {}
+    return {kind: bare_folder(name) for kind, name in update.mailbox.account.folders.items()}
 
 
 def _differing(row: Mapping[str, Any], wanted: Mapping[str, object], text: str | None) -> dict[str, object]:

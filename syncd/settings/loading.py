@@ -114,10 +114,10 @@ class Settings(Configuration):
 
     def _mailbox(self, index: int, mapping: shapes.Mapping) -> Mailbox:
         del index
-        return mailboxes.mailbox(mapping, self.limits, self._only)
+        return mailboxes.mailbox(mapping, self.limits, self._only, self.fields)
 
     def _pattern(self, index: int, mapping: shapes.Mapping) -> Pattern:
-        return patterns.pattern(mapping, self.limits, self._only, self.where("mappings", index))
+        return patterns.pattern(mapping, self.limits, self._only, self.where("mappings", index), self.fields)
 
     @property
     def _only(self) -> str:

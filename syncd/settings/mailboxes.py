@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Literal, get_args
+from dataclasses import replace
+from typing import Any, Literal, get_args
 
 from syncd.core import model as core
 from syncd.core.address import collation_key
 from syncd.core.template import Template, attribute
 from syncd.settings import mapping as shapes
 from syncd.settings import sources as origins
+from syncd.settings.fields import FieldPolicies
 from syncd.settings.models import Limits, Share
 from syncd.settings.selection import Chosen
 
@@ -18,7 +20,9 @@ LOCALHOST = (core.Endpoint("imap://localhost:143", True), core.Endpoint("smtp://
 """What OX writes for `source: localhost` (the literals of its storage, ox-facts 2.6)."""
 
 
-def mailbox(mapping: shapes.Mapping, limits: Limits, directory: str) -> core.Mailbox:
+def mailbox(
+    mapping: shapes.Mapping, limits: Limits, directory: str, fields: FieldPolicies | None = None
+) -> core.Mailbox:
     """Give a mapping as a core value; reads the account's passwords.
 
     Args:
@@ -26,6 +30,7 @@ def mailbox(mapping: shapes.Mapping, limits: Limits, directory: str) -> core.Mai
             context is 0.
         limits: what holds where the mapping has no limits of its own.
         directory: the one that is meant where none is named.
+        fields: what is kept as configured where the mapping does not say.
 
     Raises:
         ConfigurationError: a password cannot be read.
@@ -35,7 +40,7 @@ def mailbox(mapping: shapes.Mapping, limits: Limits, directory: str) -> core.Mai
         address=address,
         key=collation_key(address),
         context=mapping.context if isinstance(mapping.context, int) else 0,
-        account=_account(mapping.account),
+        account=_account(mapping.account, policy(mapping, fields or FieldPolicies())),
         sources=tuple(sources(mapping, mapping.sources, directory, chooser(mapping))),
         exclude=tuple(sources(mapping, mapping.exclude, directory, chooser(mapping))),
         existing=mapping.existing,
@@ -105,9 +110,16 @@ def endpoint(server: shapes.Mail | shapes.Transport) -> core.Endpoint:
     )
 
 
-def _account(account: shapes.Account) -> core.Account:
+def policy(mapping: shapes.Mapping, common: FieldPolicies) -> core.Policy:
+    """Give what is kept as configured: what the mapping says, else the common policy."""
+    own = mapping.fields.model_dump(exclude_none=True)
+    return core.Policy(**{**common.model_dump(), **own})
+
+
+def _account(account: shapes.Account, kept: core.Policy) -> core.Account:
+    """Give the account without what is ignored, except what an account cannot be without: name, login, mail server."""
     mail, transport = _endpoints(account)
-    return core.Account(
+    whole = core.Account(
         name=account.name or "",
         login=account.login or "",
         mail=mail,
@@ -120,7 +132,20 @@ def _account(account: shapes.Account) -> core.Account:
             account.transport.password.read() if account.transport and account.transport.password else None
         ),
         folders=account.folders.model_dump(exclude_none=True),
+        policy=kept,
     )
+    ignored: dict[str, Any] = {}
+    if kept.personal == "ignore":
+        ignored["personal"] = None
+    if kept.reply_to == "ignore":
+        ignored["reply_to"] = None
+    if kept.folders == "ignore":
+        ignored["folders"] = {}
+    if kept.password == "ignore":  # noqa: S105 - a policy, no password
+        ignored |= {"password": None, "transport_password": None}
+    if kept.transport == "ignore" and account.transport is not None:
+        ignored |= {"transport": None, "transport_login": "", "transport_password": None}
+    return replace(whole, **ignored)
 
 
 def _endpoints(account: shapes.Account) -> tuple[core.Endpoint | None, core.Endpoint | None]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from syncd.settings import selection, texts
+from syncd.settings.fields import PartialFieldPolicies
 from syncd.settings.kinds import Checked, Flag, Folder, Host, Port, Section, Text, choice, limited, optional, whole
 from syncd.settings.secrets import SecretRef
 from syncd.settings.sources import Discover, Source, Users
@@ -161,5 +162,7 @@ class Mapping(Section):
     """A secondary account that somebody has who is no member, not made by syncd."""
     limits: PartialLimits = PartialLimits()
     """Other limits for this mailbox."""
+    fields: PartialFieldPolicies = PartialFieldPolicies()
+    """Other policies for the attributes of these accounts."""
     account: Account
     """What the accounts look like."""

@@ -16,6 +16,7 @@ from syncd.core.template import Template, parse
 from syncd.settings import mailboxes
 from syncd.settings import mapping as shapes
 from syncd.settings import sources as origins
+from syncd.settings.fields import FieldPolicies
 from syncd.settings.models import Limits
 
 
@@ -24,7 +25,9 @@ def dynamic(mapping: shapes.Mapping) -> bool:
     return mapping.discover is not None or not isinstance(mapping.context, int)
 
 
-def pattern(mapping: shapes.Mapping, limits: Limits, directory: str, where: str) -> core.Pattern:
+def pattern(
+    mapping: shapes.Mapping, limits: Limits, directory: str, where: str, fields: FieldPolicies | None = None
+) -> core.Pattern:
     """Give a mapping that is `dynamic` as a core value; reads the account's passwords.
 
     Args:
@@ -32,18 +35,22 @@ def pattern(mapping: shapes.Mapping, limits: Limits, directory: str, where: str)
         limits: what holds where the mapping has no limits of its own.
         directory: the one that is meant where none is named.
         where: `file:line` of the mapping.
+        fields: what is kept as configured where the mapping does not say.
 
     Raises:
         ConfigurationError: a password cannot be read.
     """
-    prototype = mailboxes.mailbox(mapping, limits, directory)
+    prototype = mailboxes.mailbox(mapping, limits, directory, fields)
     placing = _placing(mapping)
     discover = mapping.discover
     if discover is None:
         return core.Pattern(where=where, mailbox=prototype, placing=placing)
     account = replace(prototype.account, name="", login="", personal=None, reply_to=None, transport_login="")
     address = parse(discover.mailbox)
-    texts = {name: parse(text) for name, text in _texts(mapping.account, discover.account)}
+    kept = prototype.account.policy
+    left = {name for name in ("personal", "reply_to") if getattr(kept, name) == "ignore"}
+    left |= {"transport_login"} if kept.transport == "ignore" else set()
+    texts = {name: parse(text) for name, text in _texts(mapping.account, discover.account) if name not in left}
     named = directory if mapping.directory is None else mapping.directory
     return core.Pattern(
         where=where,
