@@ -21,6 +21,7 @@ import structlog
 
 from syncd.apply import Progress, Writer
 from syncd.core import continuity
+from syncd.core.caches import stale
 from syncd.core.changes import Judgement, MailboxPlan, Outcome, Report
 from syncd.core.desire import desire
 from syncd.core.guard import judge
@@ -34,6 +35,7 @@ from syncd.gather import Gatherer
 from syncd.ledger.lease import Lease
 from syncd.ledger.ledger import Ledger
 from syncd.openxchange.base import AccountStore
+from syncd.openxchange.caches import Caches, Cleared
 from syncd.people import members_of, with_leavers
 from syncd.telemetry.telling import tell
 
@@ -74,6 +76,8 @@ class Reconciler:
     directory: Directories
     store: AccountStore
     ledger: Ledger
+    caches: Caches | None = None
+    """Who tells Open-Xchange of what was written; None = it writes by itself."""
     removals_per_run: int = 500
     clock: Callable[[], datetime] = _now
     monotonic: Callable[[], float] = time.perf_counter
@@ -145,6 +149,7 @@ class Reconciler:
             writer = Writer(store=self.store, ledger=self.ledger, run=run, clock=self.clock, progress=told, stop=stop)
             with self._phase("apply"):
                 outcomes = writer.apply(judgements)
+                cleared = self.caches.clear(stale(outcomes)) if self.caches is not None else Cleared(0)
             report = self._report(
                 started,
                 judgements,
@@ -152,6 +157,7 @@ class Reconciler:
                 run=run,
                 outcomes=outcomes,
                 errors=tuple(writer.errors),
+                cleared=cleared,
                 partial=bool(only),
                 applied=True,
             )
@@ -253,6 +259,7 @@ class Reconciler:
         run: str = "",
         outcomes: tuple[Outcome, ...] = (),
         errors: tuple[str, ...] = (),
+        cleared: Cleared = Cleared(0),  # noqa: B008 - a value
         applied: bool = False,
     ) -> Report:
         census = facts.census
@@ -268,6 +275,8 @@ class Reconciler:
             undiscovered=census.undiscovered,
             causes=census.causes,
             errors=errors,
+            warnings=cleared.problems,
+            uninvalidated=cleared.left,
             server=facts.read.server,
             phases=dict(self._phases),
             partial=partial,

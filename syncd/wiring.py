@@ -17,6 +17,7 @@ from syncd.errors import ConfigurationError, SyncdError
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import LedgerOptions
 from syncd.openxchange.base import AccountStore
+from syncd.openxchange.caches import Caches, JolokiaCaches, JolokiaOptions, KnowsPrimaries, NoCaches, SoapCaches
 from syncd.openxchange.clt_service import CltOptions, CltService
 from syncd.openxchange.configdb import ConfigdbOptions
 from syncd.openxchange.connect import StoreOptions, Tls
@@ -31,6 +32,7 @@ from syncd.settings import models
 from syncd.settings.loading import Settings
 from syncd.settings.mailboxes import rules
 from syncd.settings.secrets import SecretRef
+from syncd.settings.soap import Soap
 
 NOTHING = Limits(removals=Share(percent=0, floor=0), additions=0, updates=Share(percent=0, floor=0))
 """Limits that hold everything but what is approved."""
@@ -95,7 +97,8 @@ def by_hand(settings: Settings, *, who: str, argv: Sequence[str] = ("syncd",)) -
         store = stack.enter_context(opened_store(settings))
         ledger = open_ledger(settings, argv=argv)
         stack.callback(ledger.close)
-        yield ByHand(store=store, ledger=ledger, mailboxes=settings.mailboxes(), who=who)
+        told = caches(settings, store)
+        yield ByHand(store=store, ledger=ledger, mailboxes=settings.mailboxes(), who=who, caches=told)
 
 
 def open_ledger(settings: Settings, *, argv: Sequence[str] = ("syncd",)) -> Ledger:
@@ -136,6 +139,7 @@ def assemble(settings: Settings, ledger: Ledger) -> Instance:
             directory=directory,
             store=store,
             ledger=ledger,
+            caches=caches(settings, store),
             removals_per_run=settings.limits.removals_per_run,
         ),
     )
@@ -206,6 +210,32 @@ def service(settings: Settings) -> Service | None:
     return None if clt is None else CltService(clt)
 
 
+def caches(settings: Settings, store: AccountStore) -> Caches | None:
+    """Give who tells Open-Xchange of what is written by SQL; None = it writes by itself.
+
+    Raises:
+        ConfigurationError: a password cannot be read, or a package is missing.
+    """
+    section = settings.openxchange
+    if section.write_with != "sql":
+        return None
+    if section.invalidate == "soap" and section.soap is not None and isinstance(store, KnowsPrimaries):
+        return SoapCaches(SoapService(_soap_options(section.soap)), store)
+    if section.invalidate == "jolokia" and section.jolokia is not None:
+        jolokia = section.jolokia
+        return JolokiaCaches(
+            JolokiaOptions(
+                url=jolokia.url,
+                login=jolokia.login,
+                password=jolokia.password.read() if jolokia.password else None,
+                ca=str(jolokia.tls.ca) if jolokia.tls.ca else None,
+                verify=jolokia.tls.verify,
+                timeout=jolokia.timeout,
+            )
+        )
+    return NoCaches()
+
+
 def soap_options(settings: Settings) -> SoapOptions | None:
     """Say where the SOAP service is and who we are to it; None = accounts are not written by it.
 
@@ -215,6 +245,10 @@ def soap_options(settings: Settings) -> SoapOptions | None:
     soap = settings.openxchange.soap
     if soap is None or settings.openxchange.write_with != "soap":
         return None
+    return _soap_options(soap)
+
+
+def _soap_options(soap: Soap) -> SoapOptions:
     return SoapOptions(
         url=soap.url,
         endpoint=soap.endpoint,

@@ -17,11 +17,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import structlog
+
 from syncd.apply import BATCH, Writer
 from syncd.byhand.asking import Exit, HandError, People, is_ours, mailbox_of, stored
 from syncd.core import continuity
 from syncd.core.accounts import wanted
 from syncd.core.address import collation_key
+from syncd.core.caches import stale
 from syncd.core.changes import BY_HAND, Change, Judgement, MailboxPlan, Op, Outcome, Report
 from syncd.core.model import Account, Mailbox, MailboxRef, Observed, Secret
 from syncd.errors import LedgerError, SyncdError
@@ -29,9 +32,11 @@ from syncd.ledger.lease import Lease
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import Intent
 from syncd.openxchange.base import AccountStore, Written
+from syncd.openxchange.caches import Caches
 from syncd.openxchange.edit import AccountChange, Edit, EditsAccounts, ServerChange
 from syncd.openxchange.stored import KnowsPasswords, Stale
 
+_log = structlog.get_logger()
 NOT_SO = "accounts cannot be changed this way yet"
 
 
@@ -62,6 +67,8 @@ class ByHand:
     who: str
     """The person, for the journal."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    caches: Caches | None = None
+    """Who tells Open-Xchange of what was written; None = it writes by itself."""
     wait: float = 60.0
     """Seconds to wait for a run in progress."""
 
@@ -189,6 +196,9 @@ class ByHand:
                     self.ledger.acquaint(mailbox.ref, mailbox.address, started)
                     self._settle(mailbox)
                     yield work
+                    if self.caches is not None:
+                        for problem in self.caches.clear(stale(work.outcomes)).problems:
+                            _log.warning("caches.kept", warning=problem)
             except SyncdError as error:
                 if not isinstance(error, LedgerError):
                     with suppress(LedgerError):  # the first error is the one to tell

@@ -73,6 +73,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     stored = list(findings(store_options(settings), sorted(contexts), uses=_uses(settings, mailboxes)))
     yield from stored
     yield from _service(settings, contexts)
+    yield from _caches(settings, contexts)
     try:
         ledger = open_ledger(settings)
     except LedgerError as error:
@@ -96,6 +97,16 @@ def _service(settings: Settings, contexts: Collection[int]) -> Iterator[Finding]
         from syncd.openxchange.provisioning_check import findings  # noqa: PLC0415
 
         yield from findings(found, contexts)
+
+
+def _caches(settings: Settings, contexts: Collection[int]) -> Iterator[Finding]:
+    """Say how Open-Xchange learns of rows that are written by SQL."""
+    from syncd.wiring import caches, opened_store  # noqa: PLC0415
+
+    with opened_store(settings) as store:
+        told = caches(settings, store)
+        if told is not None:
+            yield from told.findings(contexts)
 
 
 def _uses(settings: Settings, mailboxes: Sequence[Mailbox]) -> set[Use]:

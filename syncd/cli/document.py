@@ -68,6 +68,7 @@ def document(report: Report) -> dict[str, Any]:
         "undiscovered": list(report.undiscovered),
         "causes": list(report.causes),
         "errors": list(report.errors),
+        "warnings": list(report.warnings),
         "summary": summary(report),
     }
 

@@ -56,8 +56,8 @@ def show(report: Report, console: Console, *, config: str, proof: bool = False) 
         say_line(console, Text(f"? {problem}", style="yellow"))
     for orphan in report.orphans:
         say_line(console, Text(_orphaned(orphan, config), style="yellow"))
-    for error in report.errors:
-        say_line(console, Text(f"error: {error}", style="bold red"))
+    for line in _troubles(report):
+        say_line(console, line)
     if quiet:
         told = f"{_many(quiet, 'mailbox', 'mailboxes')} in step ({_many(unchanged, 'account')})"
         say_line(console, Text(told, style="dim"))
@@ -65,6 +65,13 @@ def show(report: Report, console: Console, *, config: str, proof: bool = False) 
         told = f"{_many(others, 'account')} of people who should not have one left alone: not ours (extra: leave)"
         say_line(console, Text(told, style="dim"))
     say_line(console, _summary(report))
+
+
+def _troubles(report: Report) -> Iterator[Text]:
+    """Tell of the errors of systems, and of what went wrong without harm to what was written."""
+    yield from (Text(f"error: {error}", style="bold red") for error in report.errors)
+    late = "warning: users may see changes late: "
+    yield from (Text(late + warning, style="yellow") for warning in report.warnings)
 
 
 def _lines(report: Report, judgement: Judgement, outcomes: dict[object, Outcome], config: str) -> Iterator[Text]:

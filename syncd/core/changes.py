@@ -215,6 +215,10 @@ class Report:
     orphans: tuple[Orphan, ...] = ()
     errors: tuple[str, ...] = ()
     """Errors of systems that the run survived, as lines for people (a context refused, a batch lost)."""
+    warnings: tuple[str, ...] = ()
+    """What went wrong without harm to what was written, as lines for people."""
+    uninvalidated: int = 0
+    """Changes that Open-Xchange was not told of, and notices by and by."""
     server: str = ""
     phases: Mapping[str, float] = field(default_factory=dict)
     """Seconds by phase: directory, users, observe, ledger, plan, apply, record."""

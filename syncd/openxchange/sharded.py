@@ -237,6 +237,11 @@ class ShardedStore:
         with self._for(context) as shard:
             return shard.endpoints(context, users)
 
+    def primary_addresses(self, context: int, users: Collection[int]) -> Mapping[int, str]:
+        """Give the address of each user's account 0; see `KnowsPrimaries`."""
+        with self._for(context) as shard:
+            return shard.primary_addresses(context, users)
+
     def rows(
         self, context: int, accounts: Collection[tuple[int, int]]
     ) -> Mapping[tuple[int, int], Mapping[str, object]]:

@@ -39,7 +39,7 @@ from syncd.openxchange.obfuscation import Automatic, obfuscator
 from syncd.openxchange.observe import Passwords, observe_accounts
 from syncd.openxchange.rows import account_rows
 from syncd.openxchange.stored import Stale, read_stock, stale_accounts
-from syncd.openxchange.tables import MONITOR, Shape, read_shape
+from syncd.openxchange.tables import MAIL, MONITOR, Shape, among, read_shape
 from syncd.openxchange.trouble import RowRefused
 from syncd.openxchange.update import update_accounts
 from syncd.openxchange.users import look_up, primary_endpoints
@@ -131,6 +131,13 @@ class SqlStore:
         with self.database.reading() as connection:
             found = primary_endpoints(connection, {context: users})
         return {user: endpoints for (_, user), endpoints in found.items()}
+
+    def primary_addresses(self, context: int, users: Collection[int]) -> Mapping[int, str]:
+        """Give the address of each user's account 0; see `KnowsPrimaries`."""
+        own = sa.and_(MAIL.c.cid == context, MAIL.c.id == 0, among(MAIL.c.user, users))
+        with self.database.reading() as connection:
+            found = connection.execute(sa.select(MAIL.c.user, MAIL.c.primary_addr).where(own))
+            return {user: address for user, address in found}  # noqa: C416 - mypy wants to see the types
 
     def rows(
         self, context: int, accounts: Collection[tuple[int, int]]

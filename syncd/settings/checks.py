@@ -28,6 +28,7 @@ def problems(document: Document) -> Iterator[Problem]:
     openxchange = section(data.get("openxchange"))
     yield from _service(openxchange, "soap", "login")
     yield from _service(openxchange, "clt", "admin")
+    yield from _told(openxchange)
     if isinstance(data.get("openxchange"), dict):
         yield from _databases(openxchange)
     for key in ("database", "configdb"):
@@ -114,6 +115,15 @@ def _exposed_soap(settings: Configuration) -> Iterator[tuple[Path, str]]:
 def _schedule(schedule: dict[str, Any]) -> Iterator[Problem]:
     if schedule.get("every") is not None and schedule.get("cron") is not None:
         yield Problem(("schedule",), "give either every or cron, not both")
+
+
+def _told(openxchange: dict[str, Any]) -> Iterator[Problem]:
+    """Want the section by which Open-Xchange is told of changes."""
+    way, jolokia = openxchange.get("invalidate"), openxchange.get("jolokia")
+    if way in {"soap", "jolokia"} and openxchange.get(way) is None:
+        yield Problem(("openxchange", "invalidate"), f"{way} needs openxchange.{way}")
+    if isinstance(jolokia, dict) and (jolokia.get("login") is None) != (jolokia.get("password") is None):
+        yield Problem(("openxchange", "jolokia"), "login and password go together")
 
 
 def _databases(openxchange: dict[str, Any]) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from pydantic import Field, WrapValidator, model_validator
 from syncd.settings import syntax, texts
 from syncd.settings.clt import Clt
 from syncd.settings.fields import FieldPolicies
+from syncd.settings.jolokia import Jolokia
 from syncd.settings.kinds import (
     DN,
     BindName,
@@ -196,6 +197,10 @@ class OpenXchange(Section):
     """The SOAP service; needed by write_with: soap, which reads by SQL and writes by it."""
     clt: Clt | None = None
     """The command line tools; needed by write_with: clt, which reads by SQL and writes by them."""
+    invalidate: Annotated[Literal["none", "soap", "jolokia"], choice("none", "soap", "jolokia")] = "none"
+    """How Open-Xchange is told of rows written by SQL, which it else notices by and by; needs that section."""
+    jolokia: Jolokia | None = None
+    """Jolokia; needed by invalidate: jolokia."""
     obfuscation: Obfuscation | None = None
     """Needed only where accounts have passwords of their own."""
 

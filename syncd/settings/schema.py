@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from syncd.settings import clt, fields, kinds, mapping, models, secrets, soap, sources, texts
+from syncd.settings import clt, fields, jolokia, kinds, mapping, models, secrets, soap, sources, texts
 
-_MODULES = (models, mapping, fields, sources, secrets, soap, clt, kinds)
+_MODULES = (models, mapping, fields, sources, secrets, soap, clt, jolokia, kinds)
 IDENTIFIER = "https://json-schema.org/draft/2020-12/schema"
 
 

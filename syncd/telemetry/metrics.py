@@ -94,6 +94,11 @@ class Metrics:
             ["reason"],
             registry=self._registry,
         )
+        self._untold = Counter(
+            "syncd_changes_written_without_invalidation",
+            "Changes written by SQL that Open-Xchange was not told of, so that users may see them late.",
+            registry=self._registry,
+        )
         self._duration = Histogram(
             "syncd_run_duration_seconds", "Length of a run.", registry=self._registry, buckets=_BUCKETS
         )
@@ -167,6 +172,7 @@ class Metrics:
         self._changes.labels("adopt", "applied").inc(adopted)
         for cause in chain(report.causes, *(judgement.plan.causes for judgement in report.judgements)):
             self._incomplete.labels(cause).inc()
+        self._untold.inc(report.uninvalidated)
         self._duration.observe(max(0.0, (report.finished - report.started).total_seconds()))
         for phase, seconds in report.phases.items():
             self._phases.labels(phase).observe(seconds)

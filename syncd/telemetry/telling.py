@@ -25,6 +25,8 @@ def tell(report: Report) -> None:
             _log.warning("read.incomplete", mailbox=mailbox.address, context=mailbox.context, reasons=reasons)
     for error in report.errors:
         _log.error("run.error", error=error)
+    for warning in report.warnings:
+        _log.warning("caches.kept", warning=warning, changes=report.uninvalidated)
     _log.info(
         "run.finished",
         run=report.run,
