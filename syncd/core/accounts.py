@@ -86,12 +86,14 @@ def repaired(account: Account, stored: Fields, right: Fields) -> Fields:
     | explicit      | as configured; a missing row is written       | as configured              |
     | primary       | kept as stored, whatever account 0 says today | as configured, if row there|
 
-    Login, server and transport that are not enforced are kept as stored, but a transport row always gets its property
-    and flag.
+    Counters of failed logins are set back only where the account says so. Login, server and transport that are not
+    enforced are kept as stored, but a transport row always gets its property and flag.
     """
     if stored == right:
         return stored
     policy = account.policy
+    if not account.revive:
+        right = right._replace(failing=stored.failing)
     if policy.login != "enforce":
         right = right._replace(login=stored.login)
     if account.primary or policy.server != "enforce":

@@ -145,6 +145,8 @@ class Account:
     folders: Mapping[str, str] = field(default_factory=dict)
     """Full names by kind (archive, drafts, sent, spam, trash, confirmed_spam, confirmed_ham)."""
     policy: Policy = Policy()
+    revive: bool = False
+    """Whether the counters of failed logins are set back."""
 
     @property
     def primary(self) -> bool:
@@ -291,6 +293,8 @@ class Fields(NamedTuple):
     """Empty = NULL."""
     folders: str | None = None
     """The configured kinds with their full names, as `core.accounts.folders_text` writes them."""
+    failing: str | None = None
+    """What logins that failed did to it: switched it off, or are counted; None = nothing."""
 
 
 class Observed(NamedTuple):

@@ -110,6 +110,7 @@ class _Comparison:
     recovered: list[Claim] = field(default_factory=list)
     refreshed: list[Claim] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
+    failing: list[str] = field(default_factory=list)
     former: dict[str, Claim] = field(default_factory=dict)
     """By member: held claims of users who exist and should not have the mailbox."""
 
@@ -183,6 +184,8 @@ class _Comparison:
     def _keep(self, want: Want, account: Observed, right: Fields) -> None:
         mailbox = self.desired.mailbox
         fields = repaired(mailbox.account, account.fields, right)
+        if account.fields.failing is not None:
+            self.failing.append(f"{want.login} ({account.user}): failed logins: {account.fields.failing}")
         primary = self.primaries.get((mailbox.context, account.user)) if mailbox.account.primary else None
         if primary is not None and drifted(account.fields, primary):
             reason = "its servers are not those of the user's primary account, which are copied at creation only"
@@ -378,7 +381,7 @@ class _Comparison:
             mailbox=desired.mailbox,
             complete=desired.includes_complete and desired.excludes_complete,
             reasons=desired.reasons,
-            notes=(*desired.notes, *few(self.replaced, "new entries")),
+            notes=(*desired.notes, *few(self.replaced, "new entries"), *few(self.failing, "accounts")),
             causes=desired.causes,
             proofs=desired.proofs,
             desired=len(desired.accounts),

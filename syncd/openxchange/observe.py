@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Connection
+from sqlalchemy import ColumnElement, Connection, FromClause
 
 from syncd.core.accounts import folders_text, spared
 from syncd.core.address import collation_key
@@ -36,6 +36,7 @@ class _Mail(NamedTuple):
     address: str
     secondary: bool
     name: str
+    failing: str | None
     fields: tuple[str, str, bool]
     texts: tuple[str | None, str | None, str | None, str | None]
     """As the last of `Fields`: what is enforced of name, personal, reply-to and folders."""
@@ -45,10 +46,11 @@ class _Transport(NamedTuple):
     """The part of a transport row that many rows share; the context is one of it."""
 
     context: int
+    failing: str | None
     fields: tuple[str, bool, str, str | None, bool]
 
 
-_NO_TRANSPORT = _Transport(0, (None,) * 5)  # type: ignore[arg-type]
+_NO_TRANSPORT = _Transport(0, None, (None,) * 5)  # type: ignore[arg-type]
 _Row = tuple[int, int, _Mail, str | None]
 """Account id, user, shared part, stored password (where the mailbox manages it)."""
 _Places = dict[int, dict[int, _T]]
@@ -143,7 +145,16 @@ def _mail_rows(connection: Connection, mailboxes: Collection[Mailbox]) -> list[_
     password: ColumnElement[Any] = sa.null()
     if managed:
         password = sa.case((address_in(connection, MAIL.c.primary_addr, managed), MAIL.c.password))
-    shared = [MAIL.c.cid, MAIL.c.secondary, MAIL.c.starttls, MAIL.c.url, MAIL.c.login, MAIL.c.primary_addr, MAIL.c.name]
+    shared = [
+        _failing(MAIL),
+        MAIL.c.cid,
+        MAIL.c.secondary,
+        MAIL.c.starttls,
+        MAIL.c.url,
+        MAIL.c.login,
+        MAIL.c.primary_addr,
+        MAIL.c.name,
+    ]
     if any(mailbox.account.policy.texts for mailbox in mailboxes):  # else they would part rows that are equal to us
         shared += [MAIL.c.personal, MAIL.c.replyTo, *(MAIL.c[f"{kind}_fullname"] for kind in _FOLDERS)]
     addresses = address_in(connection, MAIL.c.primary_addr, mailboxes)
@@ -168,12 +179,14 @@ def _contexts(mailboxes: Iterable[Mailbox]) -> list[int]:
 
 
 def _mail(text: bytes, by_ref: Mapping[MailboxRef, Mailbox]) -> _Mail | None:
-    context, secondary, starttls, url, login, address, name, *more = unpack(text)
+    failing, context, secondary, starttls, url, login, address, name, *more = unpack(text)
     mailbox = by_ref.get(MailboxRef(int(context or 0), collation_key(address or "")))
     if mailbox is None:
         return None
     fields = (login or "", url or "", starttls == "1")
-    return _Mail(mailbox, address or "", secondary == "1", name or "", fields, _texts(mailbox, name or "", more))
+    return _Mail(
+        mailbox, address or "", secondary == "1", name or "", failing, fields, _texts(mailbox, name or "", more)
+    )
 
 
 def _texts(
@@ -210,7 +223,15 @@ def _transports(
     known: dict[bytes, _Transport] = {}
     rows: _Places[_Transport] = {}
     secrets: _Places[str] = {}
-    shared = (table.c.cid, table.c.secondary, table.c.starttls, table.c.url, table.c.login, properties.c.value)
+    shared = (
+        _failing(table),
+        table.c.cid,
+        table.c.secondary,
+        table.c.starttls,
+        table.c.url,
+        table.c.login,
+        properties.c.value,
+    )
     columns = (table.c.id, table.c.user, password, *shared)
     source = table.outerjoin(properties, sa.and_(*same, properties.c.name == AUTH))
     here = sa.and_(among(table.c.cid, sorted({row[2].mailbox.context for row in found})), few)
@@ -229,11 +250,16 @@ def _transports(
 
 
 def _transport(text: bytes) -> _Transport:
-    context, secondary, starttls, url, login, auth = unpack(text)
-    return _Transport(int(context or 0), (url or "", starttls == "1", login or "", auth, secondary == "1"))
+    failing, context, secondary, starttls, url, login, auth = unpack(text)
+    return _Transport(int(context or 0), failing, (url or "", starttls == "1", login or "", auth, secondary == "1"))
+
+
+def _failing(table: FromClause) -> ColumnElement[Any]:
+    """Say what failed logins did to an account; NULL = nothing."""
+    return sa.case((table.c.disabled == 1, "switched off"), (table.c.failed_auth_count > 0, "counted"))
 
 
 def _fields(mail: _Mail, transport: _Transport) -> Fields:
     """Join both parts."""
     url, starttls, login, auth, secondary = transport.fields
-    return Fields(*mail.fields, url, starttls, login, auth, secondary, *mail.texts)
+    return Fields(*mail.fields, url, starttls, login, auth, secondary, *mail.texts, mail.failing or transport.failing)

@@ -199,7 +199,7 @@ class ProvisioningStore(ReadsByAnother):
             now = next((found for found in standing.get(one.user, []) if found.id == one.account), None)
             if one.user in failures:
                 written[number] = failed(one, failures[one.user])
-            elif now is None or now.fields != one.new:
+            elif now is None or now.fields._replace(failing=None) != one.new._replace(failing=None):
                 written[number] = failed(one, _UNCHANGED)
             else:
                 written[number] = done(one)

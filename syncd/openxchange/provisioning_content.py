@@ -105,6 +105,8 @@ def on_update(
     if new.mail_starttls != stored.mail_starttls:
         content["mailStartTls"] = new.mail_starttls
     content |= _texts(stored, new, account)
+    if account.revive and stored.failing is not None and new.failing is None:
+        content["login"] = new.login  # an equal value, too, sets the counters of both rows back (ox-behaviour 17.8)
     if new.transport_url is not None:
         content |= _transport(stored, new, new.transport_url)
     if password and account.password is not None:

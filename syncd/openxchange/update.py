@@ -9,6 +9,7 @@ What OX does to the failure counters when it changes a field, we do too (ox-beha
 | starttls, property, `secondary`        | nothing                                   |
 | name, personal, reply-to               | the same in the other row                 |
 | folders                                | nothing                                   |
+| the counters of failed logins          | those of both rows set to 0               |
 | a transport row is missing             | inserted, with its property               |
 | a transport row is there and should not| deleted with its properties               |
 
@@ -37,7 +38,7 @@ from syncd.openxchange.trouble import RowRefused
 _Place = tuple[int, int]
 """Account id and user."""
 _RESETTING = {"login", "url", "password"}
-_TRANSPORT_COLUMNS = ("user", "login", "url", "starttls", "secondary", "name", "personal", "replyTo")
+_TRANSPORT_COLUMNS = ("user", "login", "url", "starttls", "secondary", "name", "personal", "replyTo", *UNBROKEN)
 
 
 class _Stored(NamedTuple):
@@ -77,6 +78,7 @@ def update_accounts(
         "personal",
         "replyTo",
         "deactivated",
+        *UNBROKEN,
         *({f"{kind}_fullname": 0 for update in updates for kind in _folders(update)}),
     )
     mails = _locked(connection, context, MAIL, names, ids)
@@ -142,7 +144,11 @@ def _compare(
     problem = shape.too_long(MAIL, mail) or shape.too_long(TRANSPORT, row or transport)
     if problem:
         return problem, None
-    _reset_counters(mail, transport, kept=stored.transport is not None and new.transport_url is not None)
+    kept = stored.transport is not None and new.transport_url is not None
+    _reset_counters(mail, transport, kept=kept)
+    if account.revive and new.failing is None:
+        mail |= _differing(stored.mail, UNBROKEN, None)
+        transport |= _differing(stored.transport, UNBROKEN, None) if stored.transport is not None and kept else {}
     place = (update.account, update.user)
     if mail:
         steps.mail[place] = mail

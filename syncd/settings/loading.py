@@ -114,10 +114,17 @@ class Settings(Configuration):
 
     def _mailbox(self, index: int, mapping: shapes.Mapping) -> Mailbox:
         del index
-        return mailboxes.mailbox(mapping, self.limits, self._only, self.fields)
+        return mailboxes.mailbox(mapping, self.limits, self._only, self.fields, revive=self._revive)
 
     def _pattern(self, index: int, mapping: shapes.Mapping) -> Pattern:
-        return patterns.pattern(mapping, self.limits, self._only, self.where("mappings", index), self.fields)
+        return patterns.pattern(
+            mapping, self.limits, self._only, self.where("mappings", index), self.fields, revive=self._revive
+        )
+
+    @property
+    def _revive(self) -> bool:
+        """Whether the counters of failed logins are set back."""
+        return self.openxchange.repair == "failed_auth"
 
     @property
     def _only(self) -> str:

@@ -21,7 +21,12 @@ LOCALHOST = (core.Endpoint("imap://localhost:143", True), core.Endpoint("smtp://
 
 
 def mailbox(
-    mapping: shapes.Mapping, limits: Limits, directory: str, fields: FieldPolicies | None = None
+    mapping: shapes.Mapping,
+    limits: Limits,
+    directory: str,
+    fields: FieldPolicies | None = None,
+    *,
+    revive: bool = False,
 ) -> core.Mailbox:
     """Give a mapping as a core value; reads the account's passwords.
 
@@ -31,6 +36,7 @@ def mailbox(
         limits: what holds where the mapping has no limits of its own.
         directory: the one that is meant where none is named.
         fields: what is kept as configured where the mapping does not say.
+        revive: whether the counters of failed logins are set back.
 
     Raises:
         ConfigurationError: a password cannot be read.
@@ -40,7 +46,7 @@ def mailbox(
         address=address,
         key=collation_key(address),
         context=mapping.context if isinstance(mapping.context, int) else 0,
-        account=_account(mapping.account, policy(mapping, fields or FieldPolicies())),
+        account=replace(_account(mapping.account, policy(mapping, fields or FieldPolicies())), revive=revive),
         sources=tuple(sources(mapping, mapping.sources, directory, chooser(mapping))),
         exclude=tuple(sources(mapping, mapping.exclude, directory, chooser(mapping))),
         existing=mapping.existing,

@@ -197,6 +197,8 @@ class OpenXchange(Section):
     """The SOAP service; needed by write_with: soap, which reads by SQL and writes by it."""
     clt: Clt | None = None
     """The command line tools; needed by write_with: clt, which reads by SQL and writes by them."""
+    repair: Annotated[Literal["none", "failed_auth"], choice("none", "failed_auth")] = "none"
+    """failed_auth: accounts that failed logins switched off are switched on again; none: they are only told of."""
     invalidate: Annotated[Literal["none", "soap", "jolokia"], choice("none", "soap", "jolokia")] = "none"
     """How Open-Xchange is told of rows written by SQL, which it else notices by and by; needs that section."""
     jolokia: Jolokia | None = None

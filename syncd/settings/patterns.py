@@ -26,7 +26,13 @@ def dynamic(mapping: shapes.Mapping) -> bool:
 
 
 def pattern(
-    mapping: shapes.Mapping, limits: Limits, directory: str, where: str, fields: FieldPolicies | None = None
+    mapping: shapes.Mapping,
+    limits: Limits,
+    directory: str,
+    where: str,
+    fields: FieldPolicies | None = None,
+    *,
+    revive: bool = False,
 ) -> core.Pattern:
     """Give a mapping that is `dynamic` as a core value; reads the account's passwords.
 
@@ -36,11 +42,12 @@ def pattern(
         directory: the one that is meant where none is named.
         where: `file:line` of the mapping.
         fields: what is kept as configured where the mapping does not say.
+        revive: whether the counters of failed logins are set back.
 
     Raises:
         ConfigurationError: a password cannot be read.
     """
-    prototype = mailboxes.mailbox(mapping, limits, directory, fields)
+    prototype = mailboxes.mailbox(mapping, limits, directory, fields, revive=revive)
     placing = _placing(mapping)
     discover = mapping.discover
     if discover is None:

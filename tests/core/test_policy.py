@@ -15,7 +15,7 @@ TEXTS = replace(EXPLICIT, name="Right", personal="P", reply_to=" ", folders={"se
 
 def test_nothing_but_the_servers_is_looked_at_by_default() -> None:
     """With the default policy the names, reply-to and folders are no part of what is compared."""
-    assert wanted(TEXTS)[8:] == (None, None, None, None)
+    assert set(wanted(TEXTS)[8:]) == {None}
 
 
 @pytest.mark.parametrize(
