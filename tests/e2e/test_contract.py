@@ -73,7 +73,7 @@ def test_the_document_has_all_that_the_contract_promises(world: World) -> None:
     planned, done = valid(world.plan()), valid(world.sync(code=5))
     for document in (planned, done):
         assert [name for name, value in document.items() if value == []] == [
-            "waiting", "drift", "problems", "undiscovered", "causes", "errors",
+            "waiting", "drift", "problems", "undiscovered", "causes", "errors", "warnings",
         ]  # fmt: skip
     assert {(one["op"], one["result"]) for one in planned["changes"]} == {
         ("create", "planned"), ("update", "planned"), ("delete", "held"),
