@@ -27,7 +27,8 @@ from syncd.core.desire import desire
 from syncd.core.guard import judge
 from syncd.core.model import Mailbox, MailboxRef, Observed
 from syncd.core.patterns import Pattern, told_once
-from syncd.core.plan import not_read, plan
+from syncd.core.plan import plan
+from syncd.core.unread import not_read
 from syncd.directory.directories import Directories
 from syncd.errors import LedgerError, StoreRefused, SyncdError
 from syncd.facts import Census, Facts, advanced, counted, orphans, register, sightings

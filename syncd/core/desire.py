@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from syncd.core.address import collation_key
 from syncd.core.changes import Notice
@@ -19,20 +18,13 @@ from syncd.core.model import Claim, Mailbox, MailboxRef, Source, Users
 from syncd.core.reads import Cause, Member, Proof, SourceRead
 
 
-class Want(NamedTuple):
-    """A user who should have the mailbox, and the member that says so."""
-
-    login: str
-    member: Member
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
     """Who should have one mailbox, and how certain that is."""
 
     mailbox: Mailbox
-    accounts: Mapping[int, Want]
-    """By user id."""
+    accounts: Mapping[int, Member]
+    """Who should have it: by user id, the member that says so."""
     members: Mapping[str, Member]
     """By stable id: all that the sources yielded, the excluded too."""
     users: Users
@@ -61,6 +53,10 @@ class Desired:
     """Why sources are not complete, for counting; one for each source and cause."""
     proofs: Mapping[str, Proof] = field(default_factory=dict)
     """By name of the source."""
+
+    def login(self, user: int) -> str:
+        """Give the login of a user who should have the mailbox, as its member names it."""
+        return _login(self.accounts[user], user, self.users)
 
     def member_is_there(self, claim: Claim) -> str | None:
         """Say why the member behind a claim counts as present although it names no user now; None = it is not there."""
@@ -135,7 +131,7 @@ def desire(
     out = frozenset(
         part for read in excluded for known in (read.members, read.disabled) for m in known.values() for part in m[:3:2]
     )  # stable id and normalised DN of each
-    accounts: dict[int, Want] = {}
+    accounts: dict[int, Member] = {}
     unresolved: dict[str, Notice] = {}
     present: set[str] = set()
     doubles: list[str] = []
@@ -151,10 +147,10 @@ def desire(
         if chosen != mailbox.context:
             continue  # a member all the same, but of another context
         known = accounts.get(user)
-        if known is not None and _is_entry(known.member) and _is_entry(member):
-            doubles.append(f"{known.member.dn} and {member.dn} are both user {user} ({known.login})")
-        if known is None or _nearer(member, known.member):
-            accounts[user] = Want(_login(member, user, users), member)
+        if known is not None and _is_entry(known) and _is_entry(member):
+            doubles.append(f"{known.dn} and {member.dn} are both user {user} ({_login(known, user, users)})")
+        if known is None or _nearer(member, known):
+            accounts[user] = member
     excluded_users = _users_of(excluded, mailbox, users)
     for user in excluded_users & accounts.keys():
         del accounts[user]
@@ -292,7 +288,9 @@ def _users_of(excluded: list[SourceRead], mailbox: Mailbox, users: Users) -> fro
     return frozenset(user for user in named if isinstance(user, int))
 
 
-def _maybe_here(excluded: list[SourceRead], mailbox: Mailbox, users: Users, accounts: Mapping[int, Want]) -> list[str]:
+def _maybe_here(
+    excluded: list[SourceRead], mailbox: Mailbox, users: Users, accounts: Mapping[int, Member]
+) -> list[str]:
     """Tell of excluded entries that may exclude a user whom another one includes: their context is hidden."""
     return [
         f"{read.source}: {member.dn} may exclude user {user}: {unknown}"

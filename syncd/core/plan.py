@@ -40,8 +40,9 @@ from dataclasses import dataclass, field
 from syncd.core.accounts import drifted, repaired, wanted
 from syncd.core.address import letters
 from syncd.core.changes import Adoption, Change, MailboxPlan, Notice, Op
-from syncd.core.desire import Desired, Want, few
-from syncd.core.model import Claim, Endpoint, Fields, Mailbox, Observed, Users
+from syncd.core.desire import Desired, few
+from syncd.core.model import Claim, Endpoint, Fields, Observed, Users
+from syncd.core.reads import Member
 
 EXCLUSION_UNKNOWN = "an excluding source was not read completely"
 INCLUSION_UNKNOWN = "not every source was read completely"
@@ -72,19 +73,6 @@ def plan(
     return _Comparison(desired, claims, users, primaries or {}, wait, folded).run(observed)
 
 
-def not_read(mailbox: Mailbox, claims: Mapping[int, Claim], reason: str) -> MailboxPlan:
-    """Give the plan for a mailbox of whose context nothing could be read: nothing is to be done, nothing is known.
-
-    Args:
-        mailbox: what is configured.
-        claims: what we own, by user.
-        reason: why its context could not be read.
-    """
-    held = sum(claim.held for claim in claims.values())
-    reasons = (f"context {mailbox.context} could not be read: {reason}",)
-    return MailboxPlan(mailbox=mailbox, complete=False, reasons=reasons, unread=True, claimed=held)
-
-
 @dataclass(slots=True)
 class _Comparison:
     """The state of one comparison; its methods are the rows of the table above."""
@@ -111,8 +99,7 @@ class _Comparison:
     refreshed: list[Claim] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     failing: list[str] = field(default_factory=list)
-    former: dict[str, Claim] = field(default_factory=dict)
-    """By member: held claims of users who exist and should not have the mailbox."""
+    former: dict[str, Claim] = field(default_factory=dict)  # by member; of users who exist and should not have it
 
     def run(self, observed: Iterable[Observed]) -> MailboxPlan:
         mailbox = self.desired.mailbox
@@ -126,7 +113,7 @@ class _Comparison:
             count += account.secondary
             if stored.setdefault(account.user, account) is not account:
                 several.setdefault(account.user, [stored[account.user]]).append(account)
-        for user, want in self.desired.accounts.items():
+        for user, member in self.desired.accounts.items():
             seen = stored.get(user)
             claim = self.claims.get(user)
             if (
@@ -141,9 +128,9 @@ class _Comparison:
                 and (seen.address == mailbox.address or self._same(seen))
             ):
                 self.unchanged += 1  # nearly everybody in nearly every run
-                self._refresh(want, claim, seen)
+                self._refresh(member, claim, seen)
                 continue
-            self._should_have(user, want, several.get(user) or stored.get(user), claim, right)
+            self._should_have(user, member, several.get(user) or stored.get(user), claim, right)
         for claim in leavers:
             found = several.get(claim.user) or ([stored[claim.user]] if claim.user in stored else [])
             self._should_not_have(claim, found)
@@ -157,14 +144,14 @@ class _Comparison:
     # ------------------------------------------------------------------ users who should have the mailbox
 
     def _should_have(
-        self, user: int, want: Want, found: Observed | list[Observed] | None, claim: Claim | None, right: Fields
+        self, user: int, member: Member, found: Observed | list[Observed] | None, claim: Claim | None, right: Fields
     ) -> None:
         accounts = [] if found is None else found if isinstance(found, list) else [found]
         ours = next((a for a in accounts if claim is not None and a.id == claim.account and a.secondary), None)
         others = [a for a in accounts if a is not ours]
         problem = self._in_the_way(accounts, others, owned=ours is not None)
         if problem:
-            self._conflict(user, want, problem)
+            self._conflict(user, member, problem)
             if ours is None:
                 self._end(claim)
                 return
@@ -173,69 +160,66 @@ class _Comparison:
         if ours is not None and claim is not None:
             if not claim.held:
                 self.recovered.append(claim._replace(held=True))
-            self._keep(want, ours, right)
-            self._refresh(want, claim, ours)
+            self._keep(member, ours, right)
+            self._refresh(member, claim, ours)
         elif accounts:
-            self._adopt(user, want, accounts[0], right)
+            self._adopt(user, member, accounts[0], right)
         else:
             self.missing += claim is not None and claim.held
-            self._create(user, want, right)
+            self._create(user, member, right)
 
-    def _keep(self, want: Want, account: Observed, right: Fields) -> None:
+    def _keep(self, member: Member, account: Observed, right: Fields) -> None:
         mailbox = self.desired.mailbox
         fields = repaired(mailbox.account, account.fields, right)
-        if account.fields.failing is not None:
-            self.failing.append(f"{want.login} ({account.user}): failed logins: {account.fields.failing}")
+        if (failing := account.fields.failing) is not None:
+            login = self.desired.login(account.user)
+            self.failing.append(f"{login} ({account.user}): failed logins: {failing}")
         primary = self.primaries.get((mailbox.context, account.user)) if mailbox.account.primary else None
         if primary is not None and drifted(account.fields, primary):
             reason = "its servers are not those of the user's primary account, which are copied at creation only"
-            self.drift.append(Notice(account.user, want.login, want.member.dn, "", reason, account.id))
+            self.drift.append(Notice(account.user, self.desired.login(account.user), member.dn, "", reason, account.id))
         if fields == account.fields and account.password is not False:
             self.unchanged += 1
             return
-        self.changes.append(self._change(Op.UPDATE, account.user, want, account=account, new=fields))
+        self.changes.append(self._change(Op.UPDATE, account.user, member, account=account, new=fields))
 
-    def _adopt(self, user: int, want: Want, account: Observed, right: Fields) -> None:
-        if (reason := self._uncertain(want)) is not None:
-            self._withhold(user, want.login, want.member.dn, "adopt", reason, account.id)
+    def _adopt(self, user: int, member: Member, account: Observed, right: Fields) -> None:
+        if (reason := self._uncertain(member)) is not None:
+            self._withhold(user, self.desired.login(user), member.dn, "adopt", reason, account.id)
             return
         self.adopted.append(
-            Adoption(user, want.login, account.id, want.member.id, want.member.dn, want.member.path, account.seal)
+            Adoption(user, self.desired.login(user), account.id, member.id, member.dn, member.path, account.seal)
         )
-        self._keep(want, account, right)
+        self._keep(member, account, right)
 
-    def _create(self, user: int, want: Want, right: Fields) -> None:
-        if (reason := self._uncertain(want)) is not None:
-            self._withhold(user, want.login, want.member.dn, Op.CREATE, reason)
+    def _create(self, user: int, member: Member, right: Fields) -> None:
+        if (reason := self._uncertain(member)) is not None:
+            self._withhold(user, self.desired.login(user), member.dn, Op.CREATE, reason)
             return
-        self.changes.append(self._change(Op.CREATE, user, want, account=None, new=right))
+        self.changes.append(self._change(Op.CREATE, user, member, account=None, new=right))
 
-    def _uncertain(self, want: Want) -> str | None:
+    def _uncertain(self, member: Member) -> str | None:
         """Say why an account may not be given to a user now; None = it may."""
         if not self.desired.excludes_complete:
             return EXCLUSION_UNKNOWN
-        former = self.former.get(want.member.id)
-        if former is None or (doubt := self.desired.doubtful(want.member.id)) is None:
+        former = self.former.get(member.id)
+        if former is None or (doubt := self.desired.doubtful(member.id)) is None:
             return None
         return f"the member was user {former.user} ({former.login}) before, and {doubt}"
 
-    def _refresh(self, want: Want, claim: Claim, account: Observed) -> None:
+    def _refresh(self, member: Member, claim: Claim, account: Observed) -> None:
         """Note the member's present id, DN and login, and a newly verified password, where they differ."""
-        member = want.member
+        login = self.desired.login(claim.user)
         if self.desired.replaced(claim, member):
-            text = (
-                f"{member.dn} is a new entry ({member.id}, before {claim.member}) for user {claim.user} ({want.login})"
-            )
+            text = f"{member.dn} is a new entry ({member.id}, before {claim.member}) for user {claim.user} ({login})"
             self.replaced.append(text)
-        if claim.member != member.id or claim.dn != member.dn or claim.login != want.login or account.seal is not None:
+        if claim.member != member.id or claim.dn != member.dn or claim.login != login or account.seal is not None:
             seal = account.seal if account.seal is not None else claim.seal
-            self.refreshed.append(
-                claim._replace(held=True, member=member.id, dn=member.dn, login=want.login, seal=seal)
-            )
+            self.refreshed.append(claim._replace(held=True, member=member.id, dn=member.dn, login=login, seal=seal))
 
-    def _conflict(self, user: int, want: Want, problem: tuple[str, int]) -> None:
+    def _conflict(self, user: int, member: Member, problem: tuple[str, int]) -> None:
         reason, account = problem
-        self.conflicts.append(Notice(user, want.login, want.member.dn, Op.CREATE, reason, account))
+        self.conflicts.append(Notice(user, self.desired.login(user), member.dn, Op.CREATE, reason, account))
 
     def _end(self, claim: Claim | None) -> None:
         if claim is not None:
@@ -341,19 +325,19 @@ class _Comparison:
     def _withhold(self, user: int, login: str, dn: str, op: str, reason: str, account: int | None = None) -> None:
         self.withheld.append(Notice(user, login, dn, op, reason, account))
 
-    def _change(self, op: Op, user: int, want: Want, *, account: Observed | None, new: Fields) -> Change:
+    def _change(self, op: Op, user: int, member: Member, *, account: Observed | None, new: Fields) -> Change:
         mailbox = self.desired.mailbox
         managed = mailbox.account.password is not None or mailbox.account.transport_password is not None
         return Change(
             op=op,
             context=mailbox.context,
             user=user,
-            login=want.login,
+            login=self.desired.login(user),
             mailbox=mailbox.address,
             account=None if account is None else account.id,
-            member=want.member.id,
-            dn=want.member.dn,
-            path=want.member.path,
+            member=member.id,
+            dn=member.dn,
+            path=member.path,
             old=None if account is None else account.fields,
             new=new,
             password=managed if account is None else account.password is False,

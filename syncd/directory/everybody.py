@@ -71,13 +71,14 @@ class Everybody:
         wanted_uids = {names.folded(written) for key, written in missing.items() if key.startswith(UID_PREFIX)}
         uids = defaultdict[str, list[Person]](list)
         spare = max(_KEPT, 2 * len(missing))
-        hits, whole = 0, True
-        for number, page in enumerate(pages, 1):
-            brought, passed = self._keep_page(page, missing, wanted_uids, uids, spare > 0)
+        hits, counted, whole = 0, 0, True
+        for page in pages:
+            brought, passed, fresh = self._keep_page(page, missing, wanted_uids, uids, spare > 0)
             hits += brought
+            counted += fresh  # what an earlier read kept says nothing about the rest
             spare -= passed
             whole = whole and spare > 0
-            if hits < AT_ONCE * (number - _GRACE):
+            if hits < AT_ONCE * (counted - _GRACE):
                 pages.close()
                 return
         self._complete = whole
@@ -90,16 +91,17 @@ class Everybody:
         wanted_uids: set[str],
         uids: Mapping[str, list[Person]],
         keep_others: bool,
-    ) -> tuple[int, int]:
-        """Remember the people of a page; give how many were wanted, and how many others were kept."""
+    ) -> tuple[int, int, bool]:
+        """Remember the people of a page; give how many were wanted, how many others kept, and if anybody was new."""
         found, skip, normalise, person_of = self._found, self.skip, names.normalise, self._person_of
-        hits = kept = 0
+        hits = kept = known = 0
         for name, attributes in page:
             if (dn := missing.get(name, "")) == name:
                 key = dn  # one text instead of two, for every member of a big group
             else:
                 dn, key = name, normalise(name)
             wanted, new = key in missing, key not in found
+            known += not new
             if key in skip or not (wanted_uids or (new and (wanted or keep_others))):
                 continue
             person = person_of(dn, key, attributes)
@@ -112,7 +114,7 @@ class Everybody:
             for uid in _uids(attributes) & wanted_uids if wanted_uids else ():
                 hits += not wanted
                 uids[uid].append(person)
-        return hits, kept
+        return hits, kept, known < len(page)
 
     def _person_of(self, dn: str, key: str, attributes: dict[str, list[bytes]]) -> Person | None:
         """Give the person that an entry is; None where it is, or may be, a group that has to be asked for by name."""

@@ -109,7 +109,7 @@ def _start_groups(walks: Iterable[Walk], lookup: Lookup, options: Options, anyon
         else:
             keys[key] = value
             named_by.append((walk, key))
-    lookup.fetch(keys)
+    lookup.fetch(keys, groups=not anyone)
     for walk, key in named_by:
         walk.start_group(lookup.found[key], anyone=anyone)
     if options.nesting == "server" and lookup.reading.server.kind == "ad":

@@ -81,14 +81,18 @@ class Lookup:
 
     # ------------------------------------------------------------------ questions
 
-    def fetch(self, wanted: Mapping[str, str]) -> None:
+    def fetch(self, wanted: Mapping[str, str], *, groups: bool = False) -> None:
         """Look for entries by key → value as written; the answers are in `found`, one for every key.
+
+        Args:
+            wanted: what to look for.
+            groups: whether they are known to be groups, so that nobody has to be read for them.
 
         Raises:
             Lost: the connection ended.
         """
         missing = {key: written for key, written in wanted.items() if key not in self.found}
-        if len(missing) > self.searcher.bulk_above:
+        if not groups and len(missing) > self.searcher.bulk_above:
             self._read_everybody(missing)
         by_dn = {key: written for key, written in missing.items() if not key.startswith(UID_PREFIX)}
         by_uid = {key: written for key, written in missing.items() if key.startswith(UID_PREFIX)}

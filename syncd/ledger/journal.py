@@ -35,9 +35,7 @@ _CLAIM = ("account", "held", "member", "dn", "login", "since", "seal")
 _APPLIED = "SELECT mailbox, user, account FROM journal WHERE batch = ? AND +op = ? AND +result = ?"
 
 
-def intend(
-    work: Work, run: str, batch: str, at: datetime, intents: Sequence[Intent], *, claims: bool = True
-) -> None:
+def intend(work: Work, run: str, batch: str, at: datetime, intents: Sequence[Intent], *, claims: bool = True) -> None:
     """Announce a batch of changes; creates also get their pending claims, unless `claims` is false.
 
     Raises:

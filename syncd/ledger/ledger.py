@@ -165,9 +165,7 @@ class Ledger:
         with self._database.writing() as work:
             record.begin(work, run, command, started)
 
-    def intend(
-        self, run: str, batch: str, at: datetime, intents: Sequence[Intent], *, claims: bool = True
-    ) -> None:
+    def intend(self, run: str, batch: str, at: datetime, intents: Sequence[Intent], *, claims: bool = True) -> None:
         """Announce the changes of a batch before it is made; creates get pending claims with the reserved ids.
 
         A create for a user whose held claim has lost its account replaces that claim. With `claims` false creates get

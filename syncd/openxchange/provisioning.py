@@ -22,6 +22,7 @@ A create that was not answered may have been done: if the accounts are all there
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -32,7 +33,7 @@ from syncd.openxchange.base import Creation, Deletion, Updating, Written
 from syncd.openxchange.batch import done, failed
 from syncd.openxchange.create import in_the_way
 from syncd.openxchange.edit import Edit
-from syncd.openxchange.provisioning_calls import Calls, Failures, attempt
+from syncd.openxchange.provisioning_calls import Calls, Failures
 from syncd.openxchange.provisioning_content import PASSWORDS, Content, on_create, on_update
 from syncd.openxchange.provisioning_edit import edit_accounts
 from syncd.openxchange.provisioning_faults import Rejected, Undone
@@ -97,7 +98,7 @@ class ProvisioningStore(ReadsByAnother):
 
         def send(address: str, content: Content, users: Sequence[int]) -> Failures:
             change = partial(self._edit, context, address, content)
-            parts = [calls.make(partial(attempt, change), some) for some in chunks(list(users), _size(content))]
+            parts = [calls.make(change, some) for some in chunks(list(users), _size(content))]
             return {user: why for failures in parts for user, why in failures.items()}
 
         look = partial(self._look, context)
@@ -122,19 +123,23 @@ class ProvisioningStore(ReadsByAnother):
         content = on_create(mailbox)
         failures: Failures = {}
         for users in chunks(list(by_user), _size(content)):
-            failures |= calls.make(partial(self._send, context, mailbox, content), users)
+            failures |= self._send(context, mailbox, content, users, calls)
         standing = self._standing(mailbox) if by_user.keys() - failures.keys() else {}
         for user, number in by_user.items():
             one = todo[number]
             found = standing.get(user, [])
             if user in failures:
                 written[number] = failed(one, failures[user])
+            elif len(found) == 1 and not found[0].secondary:
+                written[number] = failed(one, _met(found))
             elif len(found) == 1:
                 written[number] = Written(user, found[0].id, None, None)
             else:
                 written[number] = failed(one, _TWICE if found else _NOWHERE)
 
-    def _send(self, context: int, mailbox: Mailbox, content: Content, users: Sequence[int]) -> Failures:
+    def _send(
+        self, context: int, mailbox: Mailbox, content: Content, users: Sequence[int], calls: Calls
+    ) -> Failures:
         """Create one account for users by as few calls as it takes; give who did not get it."""
 
         def look(rejected: Rejected) -> Failures:
@@ -142,7 +147,7 @@ class ProvisioningStore(ReadsByAnother):
             found = self._standing(mailbox) if rejected.taken else {}
             return {user: _met(found[user]) for user in users if user in found}
 
-        return attempt(lambda some: self._once(context, mailbox, content, some), users, look)
+        return calls.make(partial(self._once, context, mailbox, content), users, look)
 
     def _once(self, context: int, mailbox: Mailbox, content: Content, users: Sequence[int]) -> None:
         """Create an account for users by one call, repeated only where the service and the tables say: nothing done."""
@@ -151,7 +156,7 @@ class ProvisioningStore(ReadsByAnother):
                 self._service.create(context, content, users)
             except StoreUnavailable as error:
                 there = self._standing(mailbox).keys() & set(users)
-                if len(there) == len(users):
+                if there == set(users):
                     return
                 if not isinstance(error, Undone) or there or not left:
                     raise
@@ -185,7 +190,8 @@ class ProvisioningStore(ReadsByAnother):
             for content in contents:
                 users = [user for user in by_user if user not in failures]
                 for some in chunks(users, _size(content)):
-                    failures |= calls.make(partial(self._change, context, mailbox, content), some)
+                    change = partial(self._service.update, context, mailbox.address, content)
+                    failures |= calls.make(change, some)
         self._settle_updates(mailbox, todo, written, failures)
 
     def _settle_updates(
@@ -203,9 +209,6 @@ class ProvisioningStore(ReadsByAnother):
                 written[number] = failed(one, _UNCHANGED)
             else:
                 written[number] = done(one)
-
-    def _change(self, context: int, mailbox: Mailbox, content: Content, users: Sequence[int]) -> Failures:
-        return attempt(partial(self._service.update, context, mailbox.address, content), users)
 
     def _edit(self, context: int, address: str, content: Content, users: Sequence[int]) -> None:
         if not self._service.update(context, address, content, users):
@@ -227,7 +230,7 @@ class ProvisioningStore(ReadsByAnother):
         failures: Failures = {}
         delete = partial(self._service.delete, context, address)
         for users in chunks(list(by_user), USERS):
-            failures |= calls.make(partial(attempt, delete), users)
+            failures |= calls.make(delete, users)
         left = self._reader.rows(context, [(user, todo[number].account) for user, number in by_user.items()])
         for user, number in by_user.items():
             one = todo[number]
@@ -244,7 +247,8 @@ class ProvisioningStore(ReadsByAnother):
 
     def _standing(self, mailbox: Mailbox) -> dict[int, list[Observed]]:
         """Give all accounts with a mailbox's address by user, without judging passwords, which costs 20 ms each."""
-        probe = Mailbox(address=mailbox.address, key=mailbox.key, context=mailbox.context, account=_NOBODY)
+        kept = replace(_NOBODY, policy=mailbox.account.policy, folders=mailbox.account.folders)
+        probe = Mailbox(address=mailbox.address, key=mailbox.key, context=mailbox.context, account=kept)
         found: dict[int, list[Observed]] = {}
         observation = self._reader.observe([probe], {})
         if reason := observation.unread.get(mailbox.context):

@@ -23,25 +23,66 @@ class Calls:
         self._made = False
         self._lost: str | None = None
 
-    def make(self, call: Callable[[Sequence[int]], Failures], users: Sequence[int]) -> Failures:
-        """Make a call for users; give whose accounts were not written and why.
+    def make(
+        self,
+        call: Callable[[Sequence[int]], object],
+        users: Sequence[int],
+        look: Callable[[Rejected], Failures] = lambda _: {},
+    ) -> Failures:
+        """Make an all-or-nothing call for as many of the users as it can be made for; give why for the others.
+
+        | rejected because of     | then                                                                  |
+        |-------------------------|-----------------------------------------------------------------------|
+        | a user it names         | that one fails, and whom `look` finds for the same reason; the rest again|
+        | the values of the call  | all fail                                                              |
+        | nobody in particular    | each half by itself, down to single users                             |
 
         Raises:
             StoreUnavailable: nothing is known of it, and no call was made before.
         """
-        if self._lost is not None:
-            return dict.fromkeys(users, f"not done: {self._lost}")
-        try:
-            failures = call(users)
-        except StoreRefused as error:
-            return dict.fromkeys(users, f"not done: {error}")
-        except StoreUnavailable as error:
-            if not self._made:
-                raise
-            self._lost = str(error)
-            return dict.fromkeys(users, f"not known to be done: {error}; the next run looks and goes on")
-        self._made = True
+        failures: Failures = {}
+        parts = [list(users)]
+        while parts:
+            some = [user for user in parts.pop() if user not in failures]
+            if not some:
+                continue
+            if self._lost is not None:
+                failures |= dict.fromkeys(some, f"not done: {self._lost}")
+                continue
+            try:
+                parts += self._once(call, some, look, failures)
+            except StoreRefused as error:
+                failures |= dict.fromkeys(some, f"not done: {error}")
+            except StoreUnavailable as error:
+                if not self._made:
+                    raise
+                self._lost = str(error)
+                unknown = f"not known to be done: {error}; the next run looks and goes on"
+                failures |= dict.fromkeys(some, unknown)
         return failures
+
+    def _once(
+        self,
+        call: Callable[[Sequence[int]], object],
+        users: list[int],
+        look: Callable[[Rejected], Failures],
+        failures: Failures,
+    ) -> list[list[int]]:
+        """Make a call once; add to `failures`, and give whom it is to be made for again, in parts."""
+        try:
+            call(users)
+        except Rejected as rejected:
+            if rejected.scope == "call" or len(users) == 1:
+                found = look(rejected)
+                failures |= {user: found.get(user, rejected.reason) for user in users}
+                return []
+            if rejected.user in users:
+                failures |= {rejected.user: rejected.reason, **look(rejected)}
+                return [users]
+            middle = len(users) // 2
+            return [users[middle:], users[:middle]]
+        self._made = True
+        return []
 
 
 def patiently(call: Callable[[], _T], *, repeat: bool, sleep: Callable[[float], object]) -> _T:
@@ -60,37 +101,3 @@ def patiently(call: Callable[[], _T], *, repeat: bool, sleep: Callable[[float], 
                 raise
             sleep(pause)
     return call()
-
-
-def attempt(
-    call: Callable[[Sequence[int]], object],
-    users: Sequence[int],
-    look: Callable[[Rejected], Failures] = lambda _: {},
-) -> Failures:
-    """Make an all-or-nothing call for as many of the users as it can be made for; give why for the others.
-
-    | rejected because of     | then                                                                  |
-    |-------------------------|-----------------------------------------------------------------------|
-    | a user it names         | that one fails, and whom `look` finds for the same reason; the rest again|
-    | the values of the call  | all fail                                                              |
-    | nobody in particular    | each half by itself, down to single users                             |
-    """
-    failures: Failures = {}
-    parts = [list(users)]
-    while parts:
-        some = [user for user in parts.pop() if user not in failures]
-        if not some:
-            continue
-        try:
-            call(some)
-        except Rejected as rejected:
-            if rejected.scope == "call" or len(some) == 1:
-                found = look(rejected)
-                failures |= {user: found.get(user, rejected.reason) for user in some}
-            elif rejected.user in some:
-                failures |= {rejected.user: rejected.reason, **look(rejected)}
-                parts.append(some)
-            else:
-                middle = len(some) // 2
-                parts += [some[middle:], some[:middle]]
-    return failures

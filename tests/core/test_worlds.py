@@ -147,16 +147,21 @@ def is_disabled(world: World, owned: Claim) -> bool:
     )
 
 
+def same_entry(one: Member, known: str, dn: str) -> bool:
+    """Tell whether a member is the entry known by an id and a DN; the DN counts where one of the ids is none."""
+    without_id = any(not name or name.startswith("dn:") for name in (one.id, known))
+    return one.id == known or (without_id and parse(one.dn.lower()) == parse(dn.lower()))
+
+
 def desired_users(world: World) -> set[int]:
     """Give who is named by an included member that no exclusion names by id, DN or user."""
     barred = barring(world)
-    names = {name for one in barred for name in (one.id, one.key)}
     out = {identify(one, world.users) for one in barred}
     named = {
         identify(one, world.users)
         for found in world.included
         for one in found.members.values()
-        if one.id not in names and one.key not in names
+        if not any(same_entry(other, one.id, one.dn) for other in barred)
     }
     return {user for user in named - out if isinstance(user, int)}
 
@@ -164,10 +169,8 @@ def desired_users(world: World) -> set[int]:
 def is_excluded(world: World, owned: Claim) -> bool:
     """Tell whether an exclusion names the claim's member, by id or DN, or its user."""
     return any(
-        one.id == owned.member or parse(one.dn.lower()) == parse(owned.dn.lower())
-        or identify(one, world.users) == owned.user
-        for one in barring(world)
-    )  # fmt: skip
+        same_entry(one, owned.member, owned.dn) or identify(one, world.users) == owned.user for one in barring(world)
+    )
 
 
 def may_be_there(world: World, owned: Claim) -> bool:

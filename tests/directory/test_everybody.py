@@ -79,6 +79,22 @@ def test_everybody_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert questions(nested, "g0", "top") == 4  # and what g1 is, by name
 
 
+def test_many_groups_do_not_spoil_the_bulk_read_of_their_people() -> None:
+    """Groups are asked for by fifties and nobody is read for them; then everybody is read, and nobody asked for."""
+    teams = [list(range(start, start + 10)) for start in range(0, 3000, 10)]
+    names = [f"g{number}" for number in range(300)]
+    assert questions(directory(3000, *teams), *names) <= 300 // 50 + 3000 // 100 + 2
+
+
+def test_pages_that_are_known_do_not_end_a_later_bulk_read() -> None:
+    """A bulk read in vain, for groups in a group, costs its few pages and not the next one, which begins with them."""
+    teams = [list(range(start, start + 10)) for start in range(0, 3000, 10)]
+    top = {"objectclass": [b"groupOfNames"], "cn": [b"top"], "member": [b"cn=g%d,dc=x" % n for n in range(300)]}
+    searcher = directory(3000, *teams)
+    nested = Paged([*searcher._entries.values(), Entry("cn=top,dc=x", top)], "ldap://x")
+    assert questions(nested, "top") <= 1 + (1 + 4) + 300 // 50 + 3000 // 100 + 2
+
+
 @pytest.mark.slapd
 def test_a_search_that_is_left_early_does_no_harm(slapd: Slapd) -> None:
     """After a bulk read that was given up in the middle of its pages the same connection answers rightly."""

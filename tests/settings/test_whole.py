@@ -121,7 +121,7 @@ def test_the_mailboxes_that_are_found_out(settings: Settings) -> None:
         mailbox=_mailbox(
             "",
             account=Account(name="", login="", mail=Endpoint("imap://imap.mycompany.com:143", False), transport=None),
-            exclude=(Source(kind="group", value="cn=out", directory="third", rules=rules),),
+            exclude=(Source(kind="group", value="cn=out", directory="third", rules=rules, chooser=chooser),),
         ),
         placing=Placing(by="members"),
         search=Search(
