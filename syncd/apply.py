@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -69,11 +69,12 @@ class Writer:
         Raises:
             LedgerError: the ledger cannot be written, so nothing more may be written to Open-Xchange.
         """
-        for judgement in judgements:
-            self._note(judgement)
         todo = [change for judgement in judgements for change in released(judgement)]
+        forgetting = {j.plan.mailbox.context for j in judgements if j.plan.forgotten}
+        refused = self._refusals({change.context for change in todo} | forgetting)
+        for judgement in judgements:
+            self._note(judgement, refused)
         mailboxes = {(j.plan.mailbox.context, j.plan.mailbox.address): j.plan.mailbox for j in judgements}
-        refused = self._refusals(todo)
         outcomes: list[Outcome] = []
         for context, op, changes in _batches(todo, self.batch):
             reason = refused.get(context) or self._ended() or self._lost_contexts.get(context)
@@ -84,9 +85,8 @@ class Writer:
             self.progress(len(outcomes), len(todo))
         return tuple(outcomes)
 
-    def _refusals(self, todo: Sequence[Change]) -> dict[int, str]:
+    def _refusals(self, contexts: Collection[int]) -> dict[int, str]:
         """Ask where nothing may be written now: context → reason."""
-        contexts = {change.context for change in todo}
         refused = dict(self.store.refusals(contexts)) if contexts else {}
         self.errors += [f"context {context}: {reason}" for context, reason in sorted(refused.items())]
         return refused
@@ -98,8 +98,11 @@ class Writer:
             self.errors.append(self._lost)
         return self._lost
 
-    def _note(self, judgement: Judgement) -> None:
-        """Write down in the ledger what needs no change in Open-Xchange."""
+    def _note(self, judgement: Judgement, refused: Collection[int]) -> None:
+        """Write down in the ledger what needs no change in Open-Xchange.
+
+        In a context of `refused` no claim is given up: it may be on its way to another database, half gone already.
+        """
         plan, ref = judgement.plan, judgement.plan.mailbox.ref
         if any(objection.limit == "vanished" for objection in judgement.objections):
             return  # the database may be the wrong one: believe nothing that it says about our claims
@@ -110,7 +113,7 @@ class Writer:
             self.ledger.adopt(self.run, now, ref, plan.adopted)
             for adoption in plan.adopted:
                 _log.info("account.adopted", mailbox=plan.mailbox.address, context=ref.context, user=adoption.user)
-        if plan.forgotten:
+        if plan.forgotten and ref.context not in refused:
             self.ledger.forget(self.run, now, ref, plan.forgotten)
         if plan.refreshed:
             self.ledger.refresh(ref, plan.refreshed)

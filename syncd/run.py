@@ -191,11 +191,14 @@ class Reconciler:
 
     def _settle(self, facts: Facts) -> Facts:
         """Find out what became of the changes of runs that died; give the facts with the claims as they are then."""
-        unread = facts.observation.unread
-        asked = {mailbox.ref for mailbox in facts.mailboxes if mailbox.context not in unread}
         open_entries = self.ledger.unsettled()
         if not open_entries:
             return facts
+        # where nothing may be written, the context may be on its way to another database, half gone already
+        unread = facts.observation.unread
+        here = {mailbox.context for mailbox in facts.mailboxes} & {entry.mailbox.context for entry in open_entries}
+        unclear = unread.keys() | self.store.refusals(here - unread.keys()).keys()
+        asked = {mailbox.ref for mailbox in facts.mailboxes if mailbox.context not in unclear}
         stored: dict[tuple[MailboxRef, int], list[Observed]] = defaultdict(list)
         for ref, accounts in facts.observation.accounts.items():
             for account in accounts:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from syncd.core.changes import Change, Op
 from syncd.core.model import Asked, Mailbox, MailboxRef, Observation, Users
 from syncd.core.verdict import exit_code, result_of
 from syncd.directory.directories import Directories
 from syncd.errors import StoreUnavailable
 from syncd.ledger.ledger import Ledger
-from syncd.ledger.values import LedgerOptions
+from syncd.ledger.values import Intent, LedgerOptions
 from syncd.openxchange.base import Creation, Written
 from syncd.run import Reconciler
 from tests.core.strategies import ADDRESS, SUPPORT, member
@@ -37,6 +39,12 @@ class SplitStore(FakeStore):
     """By question (observe, users): contexts of which it cannot be answered."""
     losing: frozenset[int] = frozenset()
     """Contexts that are lost together when one of them is written to."""
+    moving: set[int] = field(default_factory=set)
+    """Contexts to which nothing may be written."""
+
+    def refusals(self, contexts: Collection[int]) -> Mapping[int, str]:
+        """Refuse those that move."""
+        return dict.fromkeys(self.moving & set(contexts), "it moves")
 
     def observe(self, mailboxes: Collection[Mailbox], seals: Mapping[tuple[int, int, int], bytes]) -> Observation:
         """Give what is there of the contexts that can be read."""
@@ -122,6 +130,39 @@ def test_what_a_dead_run_left_is_settled_when_it_can_be_seen(site: Site) -> None
     assert exit_code(site.run()) == 0
     assert site.ledger.unsettled() == ()
     assert site.holders(context=2) == {4}
+
+
+def test_no_claim_is_given_up_where_nothing_may_be_written(site: Site) -> None:
+    """An account that is not seen in a context on the move is ours still, and is taken away when it is back."""
+    site.run()
+    store = cast("SplitStore", site.store)
+    away, store.accounts = store.accounts, {at: one for at, one in store.accounts.items() if at[0] == 1}
+    store.moving = {2}
+    site.directory.members = {SUPPORT.value: (member("carol"), member("fritz"))}
+    site.run()
+    assert set(site.ledger.claims()[MailboxRef(2, ADDRESS)]) == {4}
+    store.moving, store.accounts = set(), {**store.accounts, **{at: one for at, one in away.items() if at[0] == 2}}
+    site.run()
+    assert site.holders(context=2) == {8}
+
+
+def test_nothing_is_settled_where_nothing_may_be_written(site: Site) -> None:
+    """A delete that a dead run left open is not taken for done because its context is on the move."""
+    site.run()
+    store = cast("SplitStore", site.store)
+    ref = MailboxRef(2, ADDRESS)
+    [claim] = site.ledger.claims()[ref].values()
+    gone = Change(op=Op.DELETE, context=2, user=claim.user, login="berta", mailbox=ADDRESS, account=claim.account)
+    site.ledger.intend("dead", "b", datetime.now(UTC), [Intent(change=gone, ref=ref, account=claim.account)])
+    away, store.accounts = store.accounts, {at: one for at, one in store.accounts.items() if at[0] == 1}
+    store.moving = {2}
+    site.run()
+    assert len(site.ledger.unsettled()) == 1
+    assert set(site.ledger.claims()[ref]) == {4}
+    store.moving, store.accounts = set(), away
+    site.run()
+    assert site.ledger.unsettled() == ()
+    assert set(site.ledger.claims()[ref]) == {4}
 
 
 def test_nothing_can_be_read_at_all(site: Site) -> None:

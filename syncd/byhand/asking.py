@@ -60,6 +60,8 @@ def people(store: AccountStore, context: int, users: Sequence[int], groups: Sequ
             raise HandError(text, code=Exit.USER if missing else Exit.INVALID)
     ids = list(dict.fromkeys([*users, *(user for group in groups for user in reads[str(group)].users)]))
     known = store.users(context, Asked(ids=ids))
+    if known.unread and context in store.contexts().ids:
+        raise HandError(f"context {context}: {known.unread}", code=Exit.STORAGE)
     if not known.exists:
         raise HandError(f"The context {context} does not exist!", code=Exit.CONTEXT)
     for user in users:

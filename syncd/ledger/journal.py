@@ -183,11 +183,20 @@ def settle(work: Work, results: Mapping[int, str]) -> None:
     """Note what became of unsettled changes (applied, failed or abandoned); a delete that was applied ends its claim.
 
     Without that the claim would count as one whose account has vanished, and many of these hold a mailbox. Pending
-    claims of creates are left to `recover` and `forget`.
+    claims of creates are left to `recover` and `forget`, except those without an id: they can never own anything, and
+    the next create of the user, maybe one by hand, must not give them one.
     """
     work.update(
         "journal", ("seq",), ("result",), [(seq, result) for seq, result in results.items()], "t.result = 'pending'"
     )
+    nameless = f"(SELECT mailbox, user FROM journal WHERE account = {UNNUMBERED} AND seq IN ({{}}))"
+    if work.sqlite:
+        start = f"DELETE FROM claims WHERE account = {UNNUMBERED} AND held = 0"
+        work.each(f"{start} AND (mailbox, user) IN {nameless}", [*results])
+    else:
+        same = "j.mailbox = c.mailbox AND j.user = c.user"
+        claimed = f"c.account = {UNNUMBERED} AND c.held = 0"
+        work.each(f"DELETE c FROM claims c JOIN {nameless} j ON {same} WHERE {claimed}", [*results])
     work.each(f"UPDATE journal SET account = NULL WHERE account = {UNNUMBERED} AND seq IN ({{}})", [*results])
     applied = [seq for seq, result in results.items() if result == "applied"]
     gone = "(SELECT mailbox, user, account FROM journal WHERE op = 'delete' AND seq IN ({}))"

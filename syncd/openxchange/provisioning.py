@@ -137,9 +137,7 @@ class ProvisioningStore(ReadsByAnother):
             else:
                 written[number] = failed(one, _TWICE if found else _NOWHERE)
 
-    def _send(
-        self, context: int, mailbox: Mailbox, content: Content, users: Sequence[int], calls: Calls
-    ) -> Failures:
+    def _send(self, context: int, mailbox: Mailbox, content: Content, users: Sequence[int], calls: Calls) -> Failures:
         """Create one account for users by as few calls as it takes; give who did not get it."""
 
         def look(rejected: Rejected) -> Failures:

@@ -4,6 +4,7 @@ The rules kept here:
 
 * where contexts are is read anew by each run, and once more before anything is written: who has moved meanwhile, or was
   disabled, is refused;
+* a context that has no user where configdb says it is, has moved since, or is moving: it counts as not read;
 * a database that cannot be used takes its own contexts along and nobody else's: reading says so of each of them
   (`unread`, `problem`), writing raises an error that names them (`StoreError.contexts`). Within a run it is not tried
   again;
@@ -218,9 +219,12 @@ class ShardedStore:
         for place, contexts in places.items():
             try:
                 with self._at(place) as shard:
-                    found |= shard.users_in({context: asked[context] for context in contexts})
+                    read = shard.users_in({context: asked[context] for context in contexts})
             except StoreError as error:
                 lost |= dict.fromkeys(contexts, str(error))
+                continue
+            found |= read
+            lost |= {c: f"context {c} has no user in {place} (is it being moved?)" for c in read if not read[c].exists}
         unread = {c: Users(context=c, exists=False, by_login={}, unread=reason) for c, reason in lost.items()}
         return {**found, **unread}
 

@@ -67,13 +67,23 @@ def test_an_id_of_the_servers_is_noted_when_it_is_known(ledger: Ledger) -> None:
 
 
 def test_killed_before_the_servers_id_was_known(ledger: Ledger) -> None:
-    """A create that nobody concluded is unsettled without owning anything; settled, its entry has no id."""
+    """A create that nobody concluded is unsettled without owning anything; settled, it leaves neither id nor claim."""
     ledger.intend("dead", "b", NOON, unnumbered([3]))
     [entry] = ledger.unsettled()
     assert entry.account == UNNUMBERED
     ledger.settle({entry.seq: "abandoned"})
     assert journal(ledger, "account, result") == [(None, "abandoned")]
-    assert [(c.account, c.held) for c in ledger.claims()[SUPPORT].values()] == [(UNNUMBERED, False)]
+    assert ledger.claims() == {}
+
+
+def test_what_is_made_by_hand_takes_over_no_dead_claim(ledger: Ledger) -> None:
+    """Where a run died, a create by hand of the same account by the same way stays nobody's; held claims stay."""
+    hold(ledger, [4])
+    ledger.intend("dead", "b", NOON, unnumbered([3]))
+    ledger.settle({entry.seq: "abandoned" for entry in ledger.unsettled()})
+    ledger.intend("hand", "c", NOON, unnumbered([3]), claims=False)
+    ledger.conclude("c", numbered={(SUPPORT, 3): 71})
+    assert set(ledger.claims()[SUPPORT]) == {4}
 
 
 def test_a_failed_create_loses_its_claim(ledger: Ledger) -> None:

@@ -132,6 +132,15 @@ def test_an_unknown_context_is_not_read(farm: Farm) -> None:
     assert refused.value.contexts == {9}
 
 
+def test_a_context_that_has_moved_away(farm: Farm) -> None:
+    """A context without any user where configdb says it is counts as not read: its users are not gone."""
+    farm.execute("near", "DELETE FROM user WHERE cid = 2")
+    farm.execute("near", "DELETE FROM login2user WHERE cid = 2")
+    users = farm.store.users_in(everybody(3))
+    assert {context for context, found in users.items() if found.unread} == {2}
+    assert "has no user in" in users[2].unread
+
+
 def test_a_server_that_is_down(farm: Farm) -> None:
     """Its contexts are not read and the others are; within the run it is not tried again, the next one finds it."""
     with farm.store.exclusive(), farm.down():

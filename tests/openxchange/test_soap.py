@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from syncd.core.accounts import wanted
-from syncd.core.model import UNNUMBERED, Endpoint, Secret
+from syncd.core.model import UNNUMBERED, Endpoint, Policy, Secret
 from syncd.errors import ConfigurationError, StoreRefused, StoreUnavailable
 from syncd.openxchange import playground, soap_service
 from syncd.openxchange.base import Creation
 from syncd.openxchange.playground import create_schema
 from syncd.openxchange.provisioning import ProvisioningStore
 from syncd.openxchange.provisioning_check import findings
+from syncd.openxchange.provisioning_faults import Rejected
 from syncd.openxchange.provisioning_service import Credentials
 from syncd.openxchange.soap_service import SoapOptions, SoapService
 from syncd.openxchange.sql import SqlStore, StoreOptions
@@ -280,6 +281,68 @@ def test_what_was_written_before_stays_known(world: SoapWorld) -> None:
     assert first.error is None
     assert (second.error or "").startswith("not known to be done")
     assert (third.error or "").startswith("not done")
+
+
+@pytest.mark.parametrize(
+    ("last", "words"), [(StoreUnavailable("gone"), "not known to be done"), (StoreRefused("no"), "not done")]
+)
+def test_what_one_half_got_stays_known(world: SoapWorld, last: Exception, words: str) -> None:
+    """When the second half of a call is lost or refused, the accounts of the first are noted with their ids."""
+    service, answers = world.store._service, [Rejected("who knows", "unknown"), None, last]
+
+    class Halting:
+        """A service that answers as it is told."""
+
+        def create(self, *arguments: object) -> None:
+            """Create, or not."""
+            if (answer := answers.pop(0)) is not None:
+                raise answer
+            service.create(*arguments)  # type: ignore[arg-type]
+
+        close = staticmethod(service.close)
+
+    world.store._service = Halting()  # type: ignore[assignment]
+    box = mailbox()
+    written = world.create(box, [3, 4, 5, 6])
+    assert errors(written[:2]) == [None, None]
+    assert [one.account for one in written[:2]] == [world.observed(box)[user].id for user in (3, 4)]
+    assert all((one.error or "").startswith(words) for one in written[2:])
+    assert answers == []
+
+
+def test_a_private_account_that_came_in_between_is_not_ours(world: SoapWorld) -> None:
+    """When the answer was lost and what is there now is the user's own account, nothing was written."""
+    box = mailbox()
+
+    class Losing:
+        """A service that loses its answer while the user adds an account."""
+
+        def create(self, *_: object) -> None:
+            """Do nothing."""
+            world.add_account(3, 70, ADDRESS, secondary=0)
+            raise StoreUnavailable("gone")
+
+        close = staticmethod(world.store._service.close)
+
+    world.store._service = Losing()  # type: ignore[assignment]
+    [written] = world.create(box, [3])
+    assert (written.account, written.error) == (
+        UNNUMBERED,
+        "a private account with this address exists already (id 70)",
+    )
+
+
+def test_enforced_texts(world: SoapWorld) -> None:
+    """Names and folders that are enforced are sent where they differ, and found right afterwards."""
+    kept = Policy(name="enforce", personal="enforce", folders="enforce")
+    box = mailbox(personal="Team", folders={"sent": "Sent"}, policy=kept)
+    written = world.create(box, [3, 4])
+    world.execute("UPDATE user_mail_account SET name = 'Mine', sent_fullname = 'Other' WHERE user = 3 AND id <> 0")
+    for _ in range(2):
+        assert errors(world.update(box, wanted(box.account), written)) == [None, None]
+    [call] = [call for call in world.service.calls if call.operation == "update"]
+    sent = {name: value for name, value in call.arguments["accountDataUpdate"].items() if value is not None}
+    assert sent == {"name": "Support", "sentFullname": "Sent"}
 
 
 class _After:
