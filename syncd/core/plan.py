@@ -99,7 +99,7 @@ class _Comparison:
     refreshed: list[Claim] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     former: dict[str, Claim] = field(default_factory=dict)
-    """By member: held claims of users who exist and should not have the mailbox."""
+    """By member: held claims of users who exist and should not have the mailbox, the excluded left out."""
 
     def run(self, observed: Iterable[Observed]) -> MailboxPlan:
         mailbox = self.desired.mailbox
@@ -107,7 +107,8 @@ class _Comparison:
         stored: dict[int, Observed] = {}
         several: dict[int, list[Observed]] = {}
         leavers = [claim for user, claim in self.claims.items() if user not in self.desired.accounts]
-        self.former.update((claim.member, claim) for claim in leavers if claim.held and claim.user in self.users.ids)
+        there = (claim for claim in leavers if claim.held and claim.user in self.users.ids)
+        self.former.update((claim.member, claim) for claim in there if self.desired.taken_out(claim) is None)
         count = 0
         for account in observed:
             count += account.secondary
