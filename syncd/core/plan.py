@@ -99,7 +99,7 @@ class _Comparison:
     refreshed: list[Claim] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     failing: list[str] = field(default_factory=list)
-    former: dict[str, Claim] = field(default_factory=dict)  # by member; of users who exist and should not have it
+    former: dict[str, Claim] = field(default_factory=dict)  # by member; of users who are there and not excluded
 
     def run(self, observed: Iterable[Observed]) -> MailboxPlan:
         mailbox = self.desired.mailbox
@@ -107,7 +107,8 @@ class _Comparison:
         stored: dict[int, Observed] = {}
         several: dict[int, list[Observed]] = {}
         leavers = [claim for user, claim in self.claims.items() if user not in self.desired.accounts]
-        self.former.update((claim.member, claim) for claim in leavers if claim.held and claim.user in self.users.ids)
+        there = (claim for claim in leavers if claim.held and claim.user in self.users.ids)
+        self.former.update((claim.member, claim) for claim in there if self.desired.taken_out(claim) is None)
         count = 0
         for account in observed:
             count += account.secondary

@@ -479,6 +479,15 @@ def test_a_hidden_attribute_moves_nobody(stored: list[Observed], op: str) -> Non
     assert "was user 4 (berta) before, and the rule mail: {mail} found no value" in reasons(plan)
 
 
+def test_a_hidden_attribute_counts_no_more_where_the_former_user_is_excluded() -> None:
+    """The old account goes since its user is excluded, and what the later rule says is done in the same run."""
+    hidden = known_by("berta", ("mail", []), ("login", ["dora"]))
+    barred = member("x", id="id-x", logins=("berta",))
+    plan = planned((read(SUPPORT, hidden), read(BARRED, barred)), [OURS], HELD)
+    assert [(change.op, change.user) for change in plan.changes] == [(Op.DELETE, 4), (Op.CREATE, 6)]
+    assert (plan.changes[0].reason, plan.withheld) == ("excluded", ())
+
+
 @pytest.mark.parametrize(
     ("owned", "known", "ops"),
     [

@@ -28,7 +28,7 @@ def children(parent: ElementTree.Element | None) -> list[list[str]]:
     """Describe the elements of a sequence as the recording does."""
     assert parent is not None
     described = []
-    for element in parent.find(f"{XS}sequence") or ():
+    for element in parent.findall(f"{XS}sequence/*"):
         assert element.get("minOccurs") == "0"
         marks = {"maxOccurs": "*", "nillable": "nil", "form": "qualified"}
         described.append([element.attrib["name"], element.attrib["type"], *(marks[m] for m in marks if element.get(m))])
