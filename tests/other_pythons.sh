@@ -13,7 +13,8 @@ for version in 3.12 3.13; do
             touch "$venv/.installed"
         fi
         echo "== Python $version"
-        "$venv/bin/python" -m pytest -q -n 2 -m "not (slapd or samba or ds389 or mariadb or prometheus or systemd or campaign)" --ignore tests/e2e --ignore tests/standins tests
+        # From 3.13 on, sqlite3 warns of connections that a thread of a stand-in server left to the collector.
+        "$venv/bin/python" -m pytest -q -n 2 -W default::pytest.PytestUnraisableExceptionWarning -m "not (slapd or samba or ds389 or mariadb or prometheus or systemd or campaign)" --ignore tests/e2e --ignore tests/standins tests
         found="$found $version"
         break
     done
