@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from syncd.byhand.writing import ByHand
 from syncd.core.address import collation_key
-from syncd.core.model import Account, Endpoint, Limits, Mailbox, Share
+from syncd.core.limits import Limits, Share
+from syncd.core.model import Account, Endpoint, Mailbox
 from syncd.core.patterns import Pattern
 from syncd.directory.connection import Options
 from syncd.directory.directories import Directories
@@ -34,7 +35,9 @@ from syncd.settings.mailboxes import rules
 from syncd.settings.secrets import SecretRef
 from syncd.settings.soap import Soap
 
-NOTHING = Limits(removals=Share(percent=0, floor=0), additions=0, updates=Share(percent=0, floor=0))
+NOTHING = Limits(
+    removals=Share(percent=0, floor=0), additions=Share(percent=0, floor=0), updates=Share(percent=0, floor=0)
+)
 """Limits that hold everything but what is approved."""
 
 

@@ -10,7 +10,8 @@ from typing import cast
 import pytest
 
 from syncd.core.changes import Op, Report
-from syncd.core.model import Asked, GroupRead, Limits, Mailbox, MailboxRef, Share, Source
+from syncd.core.limits import Limits, Share
+from syncd.core.model import Asked, GroupRead, Mailbox, MailboxRef, Source
 from syncd.core.patterns import Pattern, Placing
 from syncd.core.reads import Found, Member, Search
 from syncd.core.template import attribute

@@ -105,7 +105,8 @@ class Objection:
     """A limit that a mailbox's plan exceeds."""
 
     limit: str
-    """removals, additions, updates, removals_per_run, suddenly_empty or vanished."""
+    """removals, additions, updates, suddenly_empty, vanished, configuration; of several mailboxes together: context,
+    removals_per_run."""
     directions: frozenset[Direction]
     value: int
     allowed: int
@@ -155,6 +156,12 @@ class MailboxPlan:
     """Held claims whose user is not in the context any more, while others are."""
     emptied: tuple[Source, ...] = ()
     """Sources that had members at the last complete read and now have none."""
+    configuration: bool = False
+    """Whether its mapping is another one than at the last run that left nothing open."""
+    absent: tuple[int, ...] = ()
+    """Users of whom this read, a complete one, says that their account is to be removed; some of them still wait."""
+    returned: tuple[int, ...] = ()
+    """Users who were absent at an earlier read and are not any more."""
     others: int = 0
     """Unclaimed secondary accounts of users not desired that `extra: leave` leaves alone."""
     extras: int = 0
@@ -175,6 +182,20 @@ class Judgement:
     """Of those that are held; what `approve` releases. None when nothing is held."""
     approved: str | None = None
     """The digest whose approval released this plan."""
+    exceeded: str | None = None
+    """The digest whose approval was not enough, since what is held has more than was approved."""
+    beyond: frozenset[str] = frozenset()
+    """What is held and was not approved under that digest, as `core.digest.items` names it."""
+    idle: str = ""
+    """Why nothing is applied to the mailbox now, whatever the plan says; empty = nothing stands against it."""
+
+
+class Approval(NamedTuple):
+    """A person's consent to what was held."""
+
+    digest: str
+    items: frozenset[str] | None = None
+    """What was held, as `core.digest.items` names it; None = only the digest is known."""
 
 
 # --------------------------------------------------------------------------- what became of it
@@ -217,6 +238,8 @@ class Report:
     """Errors of systems that the run survived, as lines for people (a context refused, a batch lost)."""
     warnings: tuple[str, ...] = ()
     """What went wrong without harm to what was written, as lines for people."""
+    deferred: int = 0
+    """Changes left to the next run by the brake."""
     uninvalidated: int = 0
     """Changes that Open-Xchange was not told of, and notices by and by."""
     server: str = ""

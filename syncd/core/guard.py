@@ -25,7 +25,8 @@ from dataclasses import replace
 
 from syncd.core.changes import DIRECTION, Direction, Judgement, MailboxPlan, Objection, Op
 from syncd.core.digest import digest
-from syncd.core.model import MailboxRef, Share, Window
+from syncd.core.limits import Share, Window
+from syncd.core.model import MailboxRef
 
 REMOVALS, ADDITIONS, UPDATES = Direction.REMOVALS, Direction.ADDITIONS, Direction.UPDATES
 EVERYTHING = frozenset(Direction)
@@ -79,8 +80,9 @@ def objections(plan: MailboxPlan, window: Window) -> tuple[Objection, ...]:
         allowance = _allowed(allowed, limits.removals, base)
         text = f"{_applied(window.removals)}{_accounts(removals)} would be removed; {allowance}"
         found.append(_objection("removals", {REMOVALS}, value, allowed, text))
-    if additions and (value := window.additions + additions) > (allowed := limits.additions):
-        text = f"{_applied(window.additions)}{_accounts(additions)} would be added or adopted; {_allowed(allowed)}"
+    if additions and (value := window.additions + additions) > (allowed := limits.additions.allowed(base)):
+        allowance = _allowed(allowed, limits.additions, base)
+        text = f"{_applied(window.additions)}{_accounts(additions)} would be added or adopted; {allowance}"
         found.append(_objection("additions", {ADDITIONS}, value, allowed, text))
     if updates and (value := window.updates + updates) > (allowed := limits.updates.allowed(base)):
         allowance = _allowed(allowed, limits.updates, base)
@@ -171,5 +173,5 @@ def _applied(count: int) -> str:
 
 
 def _allowed(count: int, share: Share | None = None, base: int = 0) -> str:
-    of = f" ({share.percent:g} % of {base} a day ago, at least {share.floor})" if share else ""
+    of = f" ({share.percent:g} % of {base} a day ago, at least {share.floor})" if share and share.percent else ""
     return f"{count} within 24 hours are allowed{of}"

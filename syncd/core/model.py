@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, NamedTuple
 
+from syncd.core.limits import Grace, Limits
 from syncd.core.template import Template
 
 # --------------------------------------------------------------------------- configuration, as the core sees it
@@ -155,27 +157,6 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """A limit as a percentage with a floor: up to `floor` always pass."""
-
-    percent: float
-    floor: int
-
-    def allowed(self, base: int) -> int:
-        """Give how many changes are allowed when `base` claims existed at the window's start."""
-        return max(self.floor, int(base * self.percent / 100))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much may change in one mailbox within 24 hours."""
-
-    removals: Share = Share(percent=30, floor=3)
-    additions: int = 1000
-    updates: Share = Share(percent=30, floor=3)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Mailbox:
     """A shared mailbox: an address in a context, its account attributes, and where its users come from."""
 
@@ -188,9 +169,16 @@ class Mailbox:
     exclude: tuple[Source, ...] = ()
     existing: Literal["adopt", "leave"] = "adopt"
     extra: Literal["leave", "remove"] = "leave"
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
+    grace: Grace = field(default_factory=Grace)
+    sensitive: bool = False
+    """Whether its revocations come before all other changes of a run."""
+    staging: bool = False
+    """Whether what is to be done is computed and reported, and never done."""
     choices: Mapping[str, int] | None = None
     """Where members choose their context: all contexts by name, as in `Contexts.names`; None = they do not."""
+    where: str = ""
+    """Where its mapping stands in the configuration (file:line); decides nothing."""
     pattern: str = ""
     """Where the pattern stands that it was made from (file:line); empty = it stands in the configuration by itself."""
     everywhere: bool = False
@@ -350,11 +338,13 @@ class Claim(NamedTuple):
     seal: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """What was applied to one mailbox within the last 24 hours, from the journal."""
+class Pin(NamedTuple):
+    """A person's word about one user and one mailbox, which counts more than what any source says."""
 
-    additions: int = 0
-    """Creates and adoptions."""
-    updates: int = 0
-    removals: int = 0
+    user: int
+    keep: bool
+    """Whether the user has the mailbox in spite of the sources; False = has it not, in spite of them."""
+    until: datetime | None
+    """When it ends; None = when a person ends it."""
+    by: str
+    """The person."""

@@ -24,7 +24,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from syncd.core.changes import BY_HAND, Change, Op
-from syncd.core.model import UNNUMBERED, Fields, MailboxRef, Window
+from syncd.core.limits import Window
+from syncd.core.model import UNNUMBERED, Fields, MailboxRef
 from syncd.errors import LedgerError
 from syncd.ledger.database import Work, storable
 from syncd.ledger.times import stamp

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from syncd.core.changes import Adoption, Objection, Orphan, Report
-from syncd.core.model import Claim, MailboxRef, Window
+from syncd.core.limits import Window
+from syncd.core.model import Claim, MailboxRef
 from syncd.ledger import claims, held, journal, lease, record, schema
 from syncd.ledger.database import Database
 from syncd.ledger.values import Cursor, HeldPlan, Intent, LedgerOptions, MailboxStatus, Run, Unsettled

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
+from syncd.core import limits as caution
 from syncd.core import model as core
 from syncd.core.address import collation_key
 from syncd.core.template import Template, attribute
@@ -174,16 +175,16 @@ def _searched(source: origins.Source) -> tuple[Literal["group", "filter", "attri
     return "filter", source.filter or ""
 
 
-def _limits(own: shapes.PartialLimits, common: Limits) -> core.Limits:
-    return core.Limits(
+def _limits(own: shapes.PartialLimits, common: Limits) -> caution.Limits:
+    return caution.Limits(
         removals=_share(own.removals, common.removals),
-        additions=common.additions if own.additions is None else own.additions,
+        additions=caution.Share(percent=0, floor=common.additions if own.additions is None else own.additions),
         updates=_share(own.updates, common.updates),
     )
 
 
-def _share(own: shapes.PartialShare, common: Share) -> core.Share:
-    return core.Share(
+def _share(own: shapes.PartialShare, common: Share) -> caution.Share:
+    return caution.Share(
         percent=common.percent if own.percent is None else own.percent,
         floor=common.floor if own.floor is None else own.floor,
     )

@@ -10,13 +10,16 @@ import pytest
 from syncd.core.changes import Adoption, Change, Direction, Judgement, MailboxPlan, Op
 from syncd.core.digest import digest
 from syncd.core.guard import judge, objections
-from syncd.core.model import Limits, MailboxRef, Share, Source, Window
+from syncd.core.limits import Limits, Share, Window
+from syncd.core.model import MailboxRef, Source
 from syncd.core.verdict import released
 from tests.core.strategies import ADDRESS, BARRED, RIGHT, SUPPORT, WRONG, mailbox
 
 REMOVALS, ADDITIONS, UPDATES = Direction.REMOVALS, Direction.ADDITIONS, Direction.UPDATES
 EVERYTHING = frozenset(Direction)
-LIMITS = Limits(removals=Share(percent=30, floor=3), additions=5, updates=Share(percent=10, floor=2))
+LIMITS = Limits(
+    removals=Share(percent=30, floor=3), additions=Share(percent=0, floor=5), updates=Share(percent=10, floor=2)
+)
 MANY = 10_000
 
 

@@ -20,7 +20,8 @@ from syncd.core.digest import digest
 from syncd.core.dn import parse
 from syncd.core.guard import judge
 from syncd.core.identity import identify
-from syncd.core.model import Claim, Limits, Observed, Window
+from syncd.core.limits import Limits, Share, Window
+from syncd.core.model import Claim, Observed
 from syncd.core.reads import Member, SourceRead
 from syncd.core.verdict import released
 from tests.core.strategies import (
@@ -440,7 +441,7 @@ def test_what_the_guard_releases_is_ours_and_within_the_limits(
     world: World, used: int, additions: int, *, emptied: bool
 ) -> None:
     """What is released fits the limits, and every update released is of a claimed or an adopted account."""
-    box = replace(world.mailbox, limits=replace(Limits(), additions=additions))
+    box = replace(world.mailbox, limits=replace(Limits(), additions=Share(percent=0, floor=additions)))
     source = str(box.sources[0])
     world = replace(world, mailbox=box, counts={(box.ref, source): 3} if emptied else {})
     plan = world.plan()

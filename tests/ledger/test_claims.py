@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from syncd.core.changes import Adoption, Op
-from syncd.core.model import Claim, MailboxRef, Window
+from syncd.core.limits import Window
+from syncd.core.model import Claim, MailboxRef
 from syncd.errors import LedgerError
 from syncd.ledger import claims
 from syncd.ledger.ledger import Ledger

@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from syncd.core.changes import Op
-from syncd.core.model import UNNUMBERED, Window
+from syncd.core.limits import Window
+from syncd.core.model import UNNUMBERED
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import Intent
 from tests.ledger.making import FIELDS, NOON, PATH, SALES, SUPPORT, change, intents

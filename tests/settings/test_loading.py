@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.core.model import Share
+from syncd.core.limits import Share
 from syncd.errors import ConfigurationError
 from syncd.settings.loading import load
 from syncd.settings.texts import Listen
@@ -244,7 +244,7 @@ def test_a_mapping_becomes_a_mailbox(loader: Loader) -> None:
     (mailbox,) = settings.mailboxes()
     assert mailbox.limits.removals == Share(percent=7, floor=1)
     assert mailbox.limits.updates == Share(percent=50, floor=3)
-    assert mailbox.limits.additions == 9
+    assert mailbox.limits.additions == Share(percent=0, floor=9)
     assert mailbox.account.password is not None
     assert mailbox.account.password.reveal() == "hush"
     assert mailbox.account.transport_password is not None

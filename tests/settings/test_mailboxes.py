@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from syncd.core.address import collation_key
-from syncd.core.model import Account, Endpoint, Limits, Mailbox, Share, Source
+from syncd.core.limits import Limits, Share
+from syncd.core.model import Account, Endpoint, Mailbox, Source
 from tests.settings.configurations import MISSING, Loader, Steps
 
 ACCOUNT: Steps = ("mappings", 0, "account")
@@ -52,7 +53,9 @@ def test_everything_that_a_mapping_says_arrives(loader: Loader) -> None:
     )
     assert mailbox.exclude == (Source(kind="filter", value="(c=d)", nested=2),)
     assert (mailbox.existing, mailbox.extra) == ("leave", "remove")
-    assert mailbox.limits == Limits(removals=Share(percent=5, floor=6), additions=7, updates=Share(percent=8, floor=9))
+    assert mailbox.limits == Limits(
+        removals=Share(percent=5, floor=6), additions=Share(percent=0, floor=7), updates=Share(percent=8, floor=9)
+    )
     assert (mailbox.account.personal, mailbox.account.reply_to, mailbox.account.transport_login) == (
         "Us",
         "us@a.org",

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from syncd.core.address import collation_key
-from syncd.core.model import Account, Endpoint, Limits, Mailbox, Rule, Share, Source
+from syncd.core.limits import Limits, Share
+from syncd.core.model import Account, Endpoint, Mailbox, Rule, Source
 from syncd.core.patterns import Pattern, Placing, Sieve
 from syncd.core.reads import Search
 from syncd.core.template import attribute, parse
