@@ -85,22 +85,15 @@ class CltService:
         return f"the command line tools in {self.options.directory}"
 
     def create(self, context: int, content: Content, users: Sequence[int]) -> None:
-        """Create the same account for users, in one transaction.
-
-        Raises:
-            Rejected: Open-Xchange would not, for a reason that is in the data; or there is a stored password.
-            Undone: nothing was done.
-            StoreUnavailable: it may have been done, now or in a while.
-            StoreRefused: it cannot be done now.
-        """
+        """Create the same account for users; see `Service`. One with a stored password is rejected."""
         self._change("create", context, users, _arguments(content), repeat=False)
 
     def update(self, context: int, address: str, content: Content, users: Sequence[int]) -> bool:
-        """Set fields of the users' accounts with an address; give whether there was any. Raises as `create`."""
+        """Set fields of the users' accounts; see `Service`. A stored password is rejected."""
         return self._change("update", context, users, _arguments({"primaryAddress": address, **content}))
 
     def delete(self, context: int, address: str, users: Sequence[int]) -> bool:
-        """Remove all of the users' accounts with an address; give whether there was any. Raises as `create`."""
+        """Remove accounts; see `Service`."""
         return self._change("delete", context, users, _arguments({"primaryAddress": address}))
 
     def list(self, context: int, users: Sequence[int]) -> list[Mapping[str, str]]:
@@ -108,11 +101,7 @@ class CltService:
         return self._call("list", context, users, ["--csv"], accounts)
 
     def admits(self, context: int) -> None:
-        """Make sure that the tools work and take our login; they answer about a user whom nobody has.
-
-        Raises:
-            StoreError: they do not.
-        """
+        """Make sure that the tools take our login; they answer about a user whom nobody has. See `Service`."""
         with contextlib.suppress(Rejected):
             self.list(context, [NOBODY])
 

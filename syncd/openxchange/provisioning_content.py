@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from syncd.core.model import Account, Endpoint, Fields, Mailbox
+from syncd.core.model import Account, Endpoint, Fields, Mailbox, Secret
 from syncd.openxchange.urls import parse
 
 Content = Mapping[str, str | int | bool]
@@ -109,12 +109,15 @@ def on_update(
         content["login"] = new.login  # an equal value, too, sets the counters of both rows back (ox-behaviour 17.8)
     if new.transport_url is not None:
         content |= _transport(stored, new, new.transport_url)
-    if password and account.password is not None:
-        content["password"] = account.password.reveal()
-    calls: list[Content] = [content] if content else []
-    if password and account.transport_password is not None and new.transport_url is not None:
-        calls.append({"transportPassword": account.transport_password.reveal()})
-    return None, tuple(calls)
+    transport = account.transport_password if new.transport_url is not None else None
+    return None, apart(content, account.password, transport) if password else apart(content, None, None)
+
+
+def apart(content: Content, password: Secret | None, transport: Secret | None) -> tuple[Content, ...]:
+    """Give the calls that set attributes and passwords (None = not set); the two passwords never share one."""
+    first = {**content, "password": password.reveal()} if password is not None else content
+    second = {"transportPassword": transport.reveal()} if transport is not None else {}
+    return tuple(call for call in (first, second) if call)
 
 
 def _texts(stored: Fields, new: Fields, account: Account) -> Content:

@@ -17,7 +17,7 @@ from syncd.openxchange.batch import done, failed
 from syncd.openxchange.edit import AccountChange, Edit, ServerChange
 from syncd.openxchange.listing import Listed
 from syncd.openxchange.provisioning_calls import Failures
-from syncd.openxchange.provisioning_content import FOLDERS, Content, server
+from syncd.openxchange.provisioning_content import FOLDERS, Content, apart, server
 
 Send = Callable[[str, Content, Sequence[int]], Failures]
 """Sends an update of (address, content) for users; gives who was not changed."""
@@ -97,12 +97,7 @@ def on_edit(stored: Listed, change: AccountChange, name: str) -> tuple[str | Non
             content |= parts
         if wanted.starttls is not None:
             content[f"{side}StartTls"] = wanted.starttls
-    if change.mail.password is not None:
-        content["password"] = change.mail.password.reveal()
-    calls: list[Content] = [content] if content else []
-    if change.transport.password is not None:
-        calls.append({"transportPassword": change.transport.password.reveal()})
-    return None, tuple(calls)
+    return None, apart(content, change.mail.password, change.transport.password)
 
 
 def _moved(side: str, stored: Endpoint, wanted: ServerChange) -> tuple[str | None, Content]:

@@ -76,18 +76,11 @@ class SoapService:
         return f"the SOAP service at {self._address}"
 
     def create(self, context: int, content: Content, users: Sequence[int]) -> None:
-        """Create the same account for users, in one transaction.
-
-        Raises:
-            Rejected: the service would not, for a reason that is in the data.
-            Undone: nothing was done.
-            StoreUnavailable: there was no answer, so that it may have been done, now or in a while.
-            StoreRefused: it cannot be done now.
-        """
+        """Create the same account for users; see `Service`."""
         self._call("create", context, users, repeat=False, accountDataOnCreate=dict(content))
 
     def update(self, context: int, address: str, content: Content, users: Sequence[int]) -> bool:
-        """Set fields of the users' accounts with an address; give whether there was any. Raises as `create`.
+        """Set fields of the users' accounts; see `Service`.
 
         Without content nothing is written, and the service forgets what it has remembered of the users' accounts.
         """
@@ -96,15 +89,11 @@ class SoapService:
         return bool(self._call("update", context, users, primaryAddress=address, accountDataUpdate=data))
 
     def delete(self, context: int, address: str, users: Sequence[int]) -> bool:
-        """Remove all of the users' accounts with an address; give whether there was any. Raises as `create`."""
+        """Remove accounts; see `Service`."""
         return bool(self._call("delete", context, users, primaryAddress=address))
 
     def admits(self, context: int) -> None:
-        """Make sure that the service is there and takes our login; it answers about a user whom nobody has.
-
-        Raises:
-            StoreError: it is not, or does not.
-        """
+        """Make sure that the service takes our login; it answers about a user whom nobody has. See `Service`."""
         with contextlib.suppress(Rejected):
             self._call("list", context, [NOBODY])
 
