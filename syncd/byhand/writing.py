@@ -38,6 +38,10 @@ from syncd.openxchange.stored import KnowsPasswords, Stale
 
 _log = structlog.get_logger()
 NOT_SO = "accounts cannot be changed this way yet"
+DOUBTFUL = (
+    "the configured key opens none of the stored passwords, so nothing was overwritten: is it the key of this cluster "
+    "(com.openexchange.sessiond.encryptionKey)? If it is, --force writes the mapping's passwords instead"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,10 +138,14 @@ class ByHand:
             ]
             return work.edited(self.store, mailbox, changes, change)
 
-    def reseal(self, mailbox: Mailbox) -> Done:
+    def reseal(self, mailbox: Mailbox, *, force: bool = False) -> Done:
         """Write stored passwords of claimed accounts again that Open-Xchange does not read as they are.
 
-        What no format reads becomes the mapping's password, if it has one; else the user is refused.
+        | a text that the key opens in no format      | becomes                                        |
+        |---------------------------------------------|------------------------------------------------|
+        | the mapping has no password for it          | nothing: the user is refused                   |
+        | it has, and the key opens others            | the mapping's password                         |
+        | it has, and the key opens none of them all  | nothing: the key is doubted; unless by `force` |
 
         Raises:
             HandError, StoreError, LedgerError: as of `create`.
@@ -151,7 +159,10 @@ class ByHand:
         with self._writing("reseal", mailbox) as work:
             claims = {user: one for user, one in self.ledger.claims().get(mailbox.ref, {}).items() if one.held}
             places = [(user, claim.account) for user, claim in claims.items()]
-            parts, refused = _parted(store.stale(mailbox.context, mailbox.key, places), account)
+            sifted = store.stale(mailbox.context, mailbox.key, places)
+            if sifted.stale and not sifted.opened and not force and (account.password or account.transport_password):
+                return Done(refused={one.user: DOUBTFUL for one in sifted.stale})
+            parts, refused = _parted(sifted.stale, account)
             done = Done()
             for change, stale in parts:
                 changes = [

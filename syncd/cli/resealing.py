@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,11 +15,20 @@ if TYPE_CHECKING:
     from syncd.core.changes import Orphan
 
 
-def reseal(config: Config, mailbox: Mailboxes = None, context: Context = None) -> None:
+def reseal(
+    config: Config,
+    mailbox: Mailboxes = None,
+    context: Context = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Write the mapping's passwords even where the key opens none of those stored."),
+    ] = False,
+) -> None:
     """Write stored passwords of our accounts again where Open-Xchange does not read them as they are.
 
     After an upgrade to 8.16 that is all of them. No limit holds it; without --mailbox it is done for every mailbox of
-    which something is claimed.
+    which something is claimed. A mailbox of which the key opens no stored password at all is refused without --force:
+    it may be the wrong key.
     """
     from syncd.byhand.asking import mailbox_of  # noqa: PLC0415
     from syncd.cli.account import failures, whoami  # noqa: PLC0415
@@ -28,7 +37,7 @@ def reseal(config: Config, mailbox: Mailboxes = None, context: Context = None) -
     failed = False
     with by_hand(loaded(config), who=whoami(), argv=tuple(sys.argv)) as hand:
         for one in _claimed(hand, mailbox or (), context):
-            done = hand.reseal(mailbox_of(one.context, one.address))
+            done = hand.reseal(mailbox_of(one.context, one.address), force=force)
             named = f"{one.address} (context {one.context})"
             say(f"{named}: passwords of {len(done.applied)} accounts written again, of {one.claimed} claimed")
             for line in failures(done):

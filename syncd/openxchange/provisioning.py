@@ -21,14 +21,14 @@ A create that was not answered may have been done: if the accounts are all there
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 from syncd.core.address import collation_key
 from syncd.core.model import Account, Asked, Endpoint, Mailbox, MailboxRef, Observed
-from syncd.errors import StoreUnavailable
+from syncd.errors import StoreRefused, StoreUnavailable
 from syncd.openxchange.base import Creation, Deletion, Updating, Written
 from syncd.openxchange.batch import done, failed
 from syncd.openxchange.create import in_the_way
@@ -38,6 +38,7 @@ from syncd.openxchange.provisioning_content import PASSWORDS, Content, on_create
 from syncd.openxchange.provisioning_edit import edit_accounts
 from syncd.openxchange.provisioning_faults import Rejected, Undone
 from syncd.openxchange.provisioning_reading import ReadsByAnother
+from syncd.openxchange.stored import KnowsPasswords, Sifted
 from syncd.openxchange.users import chunks
 
 USERS = 500
@@ -103,6 +104,14 @@ class ProvisioningStore(ReadsByAnother):
 
         look = partial(self._look, context)
         return edit_accounts(edits, listed, look, send, name=self._service.name)
+
+    def stale(self, context: int, mailbox_key: str, accounts: Collection[tuple[int, int]]) -> Sifted:
+        """Give accounts whose passwords are not stored in the format in use; see `KnowsPasswords`."""
+        if not isinstance(self._reader, KnowsPasswords):
+            raise StoreRefused(
+                "how passwords are stored is to be seen in the database only", hint="configure openxchange.database"
+            )
+        return self._reader.stale(context, mailbox_key, accounts)
 
     def _create(
         self, context: int, mailbox: Mailbox, todo: Mapping[int, Creation], written: dict[int, Written], calls: Calls

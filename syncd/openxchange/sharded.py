@@ -27,7 +27,7 @@ from syncd.openxchange.contexts import named_contexts
 from syncd.openxchange.edit import Edit
 from syncd.openxchange.listing import Listed
 from syncd.openxchange.sql import SqlStore
-from syncd.openxchange.stored import Stale
+from syncd.openxchange.stored import Sifted
 
 
 @dataclass(slots=True)
@@ -258,7 +258,7 @@ class ShardedStore:
         with self._for(context) as shard:
             return shard.listed(context, users, passwords=passwords)
 
-    def stale(self, context: int, mailbox_key: str, accounts: Collection[tuple[int, int]]) -> list[Stale]:
+    def stale(self, context: int, mailbox_key: str, accounts: Collection[tuple[int, int]]) -> Sifted:
         """Give accounts whose passwords are not stored in the format in use; see `KnowsPasswords`."""
         with self._for(context) as shard:
             return shard.stale(context, mailbox_key, accounts)

@@ -38,7 +38,7 @@ from syncd.openxchange.listing import Listed, list_accounts
 from syncd.openxchange.obfuscation import Automatic, obfuscator
 from syncd.openxchange.observe import Passwords, observe_accounts
 from syncd.openxchange.rows import account_rows
-from syncd.openxchange.stored import Stale, read_stock, stale_accounts
+from syncd.openxchange.stored import Sifted, read_stock, stale_accounts
 from syncd.openxchange.tables import MAIL, MONITOR, Shape, among, read_shape
 from syncd.openxchange.trouble import RowRefused
 from syncd.openxchange.update import update_accounts
@@ -205,7 +205,7 @@ class SqlStore:
 
         return apply_batch(self.database, items, told)
 
-    def stale(self, context: int, mailbox_key: str, accounts: Collection[tuple[int, int]]) -> list[Stale]:
+    def stale(self, context: int, mailbox_key: str, accounts: Collection[tuple[int, int]]) -> Sifted:
         """Give accounts whose passwords are not stored in the format in use; see `KnowsPasswords`."""
         self._ciphers.check()
         self._settle(anew=True)

@@ -51,15 +51,23 @@ class Stale(NamedTuple):
     """Which of them ("mail", "transport") no format reads."""
 
 
+class Sifted(NamedTuple):
+    """What the stored passwords of some accounts are like."""
+
+    stale: tuple[Stale, ...]
+    opened: int
+    """Stored texts, of all these accounts, that the key opens in either format."""
+
+
 @runtime_checkable
 class KnowsPasswords(Protocol):
     """What a store offers besides where it can read stored passwords of any format."""
 
-    def stale(self, context: int, mailbox_key: str, accounts: Collection[tuple[int, int]]) -> list[Stale]:
-        """Give those accounts, by (user, id), whose passwords are not stored in the format in use.
+    def stale(self, context: int, mailbox_key: str, accounts: Collection[tuple[int, int]]) -> Sifted:
+        """Give those of the accounts, by (user, id), whose passwords are not stored in the format in use.
 
         Raises:
-            StoreRefused: there is no key.
+            StoreRefused: there is no key, or the passwords cannot be seen.
         """
         ...
 
@@ -98,7 +106,7 @@ def stale_accounts(
     accounts: Collection[tuple[int, int]],
     engine: Obfuscator,
     other: str,
-) -> list[Stale]:
+) -> Sifted:
     """Give the accounts, of those at an address, whose texts `engine` does not read; see `KnowsPasswords`.
 
     Args:
@@ -111,6 +119,7 @@ def stale_accounts(
     """
     fallback = _other(engine, other)
     found: list[Stale] = []
+    opened = 0
     for group in chunks(sorted(set(accounts)), FEW):
         texts = {table: _texts(connection, context, table, frozenset(group)) for table in (MAIL, TRANSPORT)}
         for place in group:
@@ -119,12 +128,14 @@ def stale_accounts(
                 continue
             transport = texts[TRANSPORT].get(place)
             parts = {"mail": row[0], "transport": transport[0] if transport else None}
-            bad = {name: text for name, text in parts.items() if text and engine.decrypt(text) is None}
+            given = {name: text for name, text in parts.items() if text}
+            bad = {name: text for name, text in given.items() if engine.decrypt(text) is None}
             plains = {name: plain for name, text in bad.items() if (plain := fallback.decrypt(text)) is not None}
+            opened += len(given) - len(bad) + len(plains)
             if bad:
                 secrets = [Secret(plains[name]) if name in plains else None for name in parts]
                 found.append(Stale(*place, secrets[0], secrets[1], tuple(name for name in bad if name not in plains)))
-    return found
+    return Sifted(tuple(found), opened)
 
 
 def _other(engine: Obfuscator, key: str) -> Obfuscator:

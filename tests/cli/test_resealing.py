@@ -15,7 +15,11 @@ from syncd.openxchange.obfuscation import Automatic, Format, Obfuscation, obfusc
 from syncd.openxchange.stored import Stock
 from tests.e2e.world import Done, invoke
 from tests.openxchange.world import TABLES
+from tests.standins import faults
+from tests.standins.model import Installation, Middleware
+from tests.standins.service import Service, Trouble
 from tests.standins.sqlite import quick
+from tests.standins.tools import write_tools
 
 KEY, PASSWORD, SENDING = "a key for tests", "Very-Secret-42", "Sending-Secret-44"
 CONFIG = """\
@@ -23,6 +27,7 @@ directory: {{urls: ["ldif://{folder}/directory.ldif"], base: "dc=x,dc=org"}}
 openxchange:
   database: {{url: "sqlite:///{folder}/ox.db"}}
   obfuscation: {{format: {format}, key: {{file: {folder}/key}}}}
+{writing}\
 ledger: {{url: "sqlite:///{folder}/ledger.db"}}
 mappings:
   - mailbox: support@mycompany.com
@@ -45,6 +50,8 @@ class Place:
 
     folder: Path
     engine: sa.Engine
+    writing: str = ""
+    """Lines of the section openxchange about the way to write."""
 
     def configure(self, kind: str = "auto", *, password: bool = True) -> None:
         """Write the configuration, with or without the passwords of the accounts."""
@@ -53,7 +60,7 @@ class Place:
             (self.folder / name).chmod(0o600)
         mine = f"password: {{file: {self.folder}/password}}" if password else ""
         sending = f", password: {{file: {self.folder}/sending}}" if password else ""
-        text = CONFIG.format(folder=self.folder, format=kind, password=mine, sending=sending)
+        text = CONFIG.format(folder=self.folder, format=kind, password=mine, sending=sending, writing=self.writing)
         (self.folder / "syncd.yaml").write_text(text)
 
     def syncd(self, *words: str) -> Done:
@@ -99,6 +106,15 @@ def place(tmp_path: Path) -> Iterator[Place]:
     assert place.syncd("sync").code == 0
     yield place
     engine.dispose()
+
+
+@pytest.fixture
+def service(place: Place) -> Iterator[Service]:
+    """Give an Open-Xchange from 8.16 on in front of the place, which has the legacy format stored."""
+    with Service(Middleware(place.engine, Installation(cipher=CIPHERS["argon2"]))) as service:
+        (place.folder / "admin").write_text("secret")
+        (place.folder / "admin").chmod(0o600)
+        yield service
 
 
 @pytest.mark.parametrize(
@@ -197,6 +213,78 @@ def test_reseal_touches_claimed_accounts_only(place: Place) -> None:
         assert connection.scalar(sa.text("SELECT password FROM user_mail_account WHERE id = 900")) == theirs
     done = place.syncd("reseal", "--mailbox", "other@x.org")
     assert (done.code, "nothing of other@x.org is claimed" in done.err) == (1, True)
+
+
+def by_soap(place: Place, service: Service) -> None:
+    """Let the place be written by SOAP, in the format of an upgraded installation."""
+    place.writing = f"  write_with: soap\n  soap: {{url: {service.url}, login: oxadmin, password: {{file: {place.folder}/admin}}}}\n"
+    place.configure("argon2")
+
+
+def test_reseal_by_soap(place: Place, service: Service) -> None:
+    """Read by SQL and written by the service: two updates for all users, each with one of the two passwords."""
+    by_soap(place, service)
+    done = place.syncd("reseal")
+    assert (done.code, "passwords of 3 accounts written again, of 3 claimed" in done.err) == (0, True)
+    assert place.plain("argon2") == dict.fromkeys((3, 4, 5), PASSWORD)
+    assert place.plain("argon2", "user_transport_account") == dict.fromkeys((3, 4, 5), SENDING)
+    updates = [call.arguments for call in service.calls if call.operation == "update"]
+    sent = [{name: text for name, text in one["accountDataUpdate"].items() if text is not None} for one in updates]
+    assert sent == [{"password": PASSWORD}, {"transportPassword": SENDING}]
+    assert [len(one["users"]) for one in updates] == [3, 3]
+    assert "passwords of 0 accounts" in place.syncd("reseal").err
+
+
+def test_reseal_by_soap_tells_what_failed(place: Place, service: Service) -> None:
+    """An account that the service does not change is told; its other password is not sent, and the rest is done."""
+    by_soap(place, service)
+    service.expect(Trouble(operation="update", fault=faults.no_such("user", 4, 1)))
+    done = place.syncd("reseal")
+    assert (done.code, "user 4: user 4 does not exist any more" in done.err) == (5, True)
+    assert place.plain("argon2") == {3: PASSWORD, 4: None, 5: PASSWORD}
+    assert place.plain("argon2", "user_transport_account") == {3: SENDING, 4: None, 5: SENDING}
+
+
+def test_reseal_by_the_tools_is_refused(place: Place, service: Service) -> None:
+    """The tools would show the passwords on their command line: none is started, and the way out is told."""
+    sbin = write_tools(place.folder / "sbin", service.port)
+    login = f"admin: oxadmin, password: {{file: {place.folder}/admin}}"
+    place.writing = f"  write_with: clt\n  clt: {{directory: {sbin}, {login}}}\n"
+    place.configure("argon2", password=False)
+    before = place.rows()
+    done = place.syncd("reseal")
+    assert (done.code, "on their command line" in done.err, "write with sql or soap" in done.err) == (5, True, True)
+    assert place.rows() == before
+    assert service.calls == []
+
+
+def test_reseal_with_a_wrong_key(place: Place) -> None:
+    """What the key opens nothing of is overwritten with the mapping's passwords only where somebody insists."""
+    place.configure("legacy")
+    (place.folder / "key").write_text("another key")
+    before = place.rows()
+    done = place.syncd("reseal")
+    assert done.code == 5
+    assert "users 3, 4, 5: the configured key opens none of the stored passwords, so nothing was overwr" in done.err
+    assert place.rows() == before
+    assert place.syncd("reseal", "--force").code == 0
+    ours = obfuscator(Obfuscation(format="legacy", key=Secret("another key")))
+    with place.engine.connect() as connection:
+        texts = connection.scalars(sa.text("SELECT password FROM user_mail_account WHERE secondary = 1"))
+        assert {ours.decrypt(text) for text in texts} == {PASSWORD}
+
+
+def test_one_password_that_the_key_opens_proves_it(place: Place) -> None:
+    """As soon as the key opens one stored password of the mailbox it is believed, and the others are replaced."""
+    place.configure("argon2")
+    for user in (3, 4, 5):
+        place.store(user, f"broken {user}")
+        place.store(user, f"broken {user}", "user_transport_account")
+    assert "--force" in place.syncd("reseal").err
+    place.store(4, CIPHERS["legacy"].encrypt(PASSWORD))
+    assert place.syncd("reseal").code == 0
+    assert place.plain("argon2") == dict.fromkeys((3, 4, 5), PASSWORD)
+    assert place.plain("argon2", "user_transport_account") == dict.fromkeys((3, 4, 5), SENDING)
 
 
 def test_a_wrong_key_is_told(place: Place) -> None:
