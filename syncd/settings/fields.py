@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, get_args
 
+from syncd.core.model import Kept
 from syncd.settings.kinds import Section, choice
 
-_Kept = Annotated[Literal["create", "enforce", "ignore"], choice("create", "enforce", "ignore")]
-_MaybeKept = Annotated[Literal["create", "enforce", "ignore"] | None, choice("create", "enforce", "ignore")]
+_one_of_three = choice(*get_args(Kept))
+_Kept = Annotated[Kept, _one_of_three]
+_MaybeKept = Annotated[Kept | None, _one_of_three]
 
 
 class FieldPolicies(Section):
