@@ -217,7 +217,8 @@ def test_reseal_touches_claimed_accounts_only(place: Place) -> None:
 
 def by_soap(place: Place, service: Service) -> None:
     """Let the place be written by SOAP, in the format of an upgraded installation."""
-    place.writing = f"  write_with: soap\n  soap: {{url: {service.url}, login: oxadmin, password: {{file: {place.folder}/admin}}}}\n"
+    login = f"login: oxadmin, password: {{file: {place.folder}/admin}}"
+    place.writing = f"  write_with: soap\n  soap: {{url: {service.url}, {login}}}\n"
     place.configure("argon2")
 
 
