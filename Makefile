@@ -29,7 +29,7 @@ servers:  ## Install the servers that `make test` starts (Debian, as root)
 servers-all:  ## Install Samba and 389 Directory Server too
 	tests/servers/install.sh all
 
-test: $(STAMP) servers  ## Unit, contract and end-to-end tests with OpenLDAP, MariaDB and Prometheus
+test: $(STAMP) servers  ## Unit, contract and end-to-end tests with OpenLDAP, MariaDB, Dovecot and Prometheus
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not (campaign or samba or ds389)"
 
 test-all: lint servers-all  ## What CI runs: all tests, with Active Directory and 389 Directory Server too

@@ -5,6 +5,7 @@ pytest_plugins = [
     "tests.servers.slapd",
     "tests.servers.samba",
     "tests.servers.ds389",
+    "tests.servers.dovecot",
     "tests.servers.mariadb",
     "tests.servers.prometheus",
 ]

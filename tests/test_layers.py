@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parent.parent / "syncd"
-SIBLINGS = frozenset({"settings", "directory", "openxchange", "ledger", "telemetry"})
+SIBLINGS = frozenset({"settings", "directory", "openxchange", "mailservers", "ledger", "telemetry"})
 BELOW_ALL = frozenset({"core", "errors"})
 
 MAY_IMPORT = {
@@ -251,6 +251,7 @@ def test_exceptions_are_still_needed() -> None:
         ("directory/search.py", "from syncd.settings.loading import load", upward),
         ("directory/search.py", "from syncd import settings", upward),
         ("directory/search.py", "from .. import wiring", upward),
+        ("mailservers/check.py", "from syncd.settings.mailboxes import LOCALHOST", upward),
         ("ledger/record.py", "import syncd.openxchange.rows as rows", upward),
         ("apply.py", "if TYPE_CHECKING:\n    from syncd.run import Reconciler", upward),
         ("run.py", "from syncd.wiring import session", upward),

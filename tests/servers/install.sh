@@ -12,6 +12,8 @@ need ldapsearch ldap-utils
 need mariadbd mariadb-server
 need mariadb mariadb-client
 need promtool prometheus
+need /usr/lib/dovecot/imap-login dovecot-imapd
+need /usr/lib/dovecot/submission-login dovecot-submissiond
 need openssl openssl
 need systemd-analyze systemd
 if [ "${1:-}" = all ]; then
