@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from syncd.core.reads import DirectoryRead
     from syncd.directory.directories import Directories
     from syncd.ledger.ledger import Ledger
+    from syncd.mailservers.connection import Options
     from syncd.openxchange.check import Use
     from syncd.settings.loading import Settings
 
@@ -26,10 +28,21 @@ if TYPE_CHECKING:
 def check(
     config: Config,
     offline: Annotated[bool, typer.Option("--offline", help="Do not connect to anything.")] = False,
+    imap: Annotated[
+        bool, typer.Option("--imap", help="Log in to the mailboxes' servers too, by IMAP and SMTP, each login once.")
+    ] = False,
+    imap_ca: Annotated[
+        Path | None,
+        typer.Option("--imap-ca", help="With --imap: the CAs to trust there, not the system's (PEM).", metavar="FILE"),
+    ] = None,
 ) -> None:
     """Validate the configuration, connect, report every problem."""
     from syncd.errors import ConfigurationError  # noqa: PLC0415
 
+    if imap and offline:
+        raise typer.BadParameter("connects, and does not go with --offline", param_hint="--imap")
+    if imap_ca is not None and not imap:
+        raise typer.BadParameter("goes with --imap", param_hint="--imap-ca")
     settings = loaded(config)
     if problems := settings.secrets_problems():
         raise ConfigurationError(problems)
@@ -40,7 +53,8 @@ def check(
     what = f"{known} {'mailbox' if known == 1 else 'mailboxes'}"
     what += f", {patterns} {'pattern' if patterns == 1 else 'patterns'}" if patterns else ""
     console.print(f"ok    configuration: {config}, {what}", markup=False, highlight=False)
-    for finding in () if offline else _findings(settings):
+    mail_servers = _mail_servers(imap_ca) if imap else None
+    for finding in () if offline else _findings(settings, mail_servers):
         count += 1
         failed += not finding.ok
         line = f"{'ok   ' if finding.ok else 'FAIL '} {finding.what}: {finding.detail}"
@@ -51,8 +65,14 @@ def check(
         raise typer.Exit(1)
 
 
-def _findings(settings: Settings) -> Iterator[Finding]:
-    """Look at the directories, at Open-Xchange, at what a plan makes of both, and at the ledger."""
+def _mail_servers(ca: Path | None) -> Options:
+    from syncd.mailservers.connection import Options, trusting  # noqa: PLC0415
+
+    return Options(context=trusting(ca))
+
+
+def _findings(settings: Settings, mail_servers: Options | None) -> Iterator[Finding]:
+    """Look at the directories, at Open-Xchange, at mail servers if asked to, at what a plan says, and at the ledger."""
     from syncd.core.finding import Finding  # noqa: PLC0415
     from syncd.core.patterns import sources as discovered  # noqa: PLC0415
     from syncd.directory.directories import Directories  # noqa: PLC0415
@@ -74,6 +94,8 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield from stored
     yield from _service(settings, contexts)
     yield from _caches(settings, contexts)
+    if mail_servers is not None:
+        yield from _logins(settings, read, mail_servers)
     try:
         ledger = open_ledger(settings)
     except LedgerError as error:
@@ -107,6 +129,19 @@ def _caches(settings: Settings, contexts: Collection[int]) -> Iterator[Finding]:
         told = caches(settings, store)
         if told is not None:
             yield from told.findings(contexts)
+
+
+def _logins(settings: Settings, read: DirectoryRead, options: Options) -> Iterator[Finding]:
+    """Log in to the mail servers of all mailboxes, those that patterns find included."""
+    from syncd.core.logins import logins  # noqa: PLC0415
+    from syncd.core.patterns import described  # noqa: PLC0415
+    from syncd.mailservers.check import findings  # noqa: PLC0415
+    from syncd.settings.mailboxes import LOCALHOST  # noqa: PLC0415
+
+    fixed = settings.mailboxes()
+    found = described(settings.patterns(), read.discoveries, {mailbox.key for mailbox in fixed})
+    trials, untried = logins((*fixed, *(mailbox for _, mailbox in found.mailboxes)), LOCALHOST[0])
+    yield from findings(trials, untried, options)
 
 
 def _uses(settings: Settings, mailboxes: Sequence[Mailbox]) -> set[Use]:
