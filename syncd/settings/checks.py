@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from syncd.core.address import collation_key
-from syncd.settings import checks_directory, checks_mapping, texts
+from syncd.settings import checks_directory, checks_limits, checks_mapping, checks_notices, texts
 from syncd.settings.checks_mapping import Around
 from syncd.settings.document import Document, Path, Problem
 from syncd.settings.fragments import section, sequence
@@ -25,6 +25,8 @@ def problems(document: Document) -> Iterator[Problem]:
     data = section(document.data)
     yield from checks_directory.problems(data, set(keys(Configuration)))
     yield from _schedule(section(data.get("schedule")))
+    yield from checks_limits.problems(data)
+    yield from checks_notices.problems(section(data.get("notify")))
     openxchange = section(data.get("openxchange"))
     yield from _service(openxchange, "soap", "login")
     yield from _service(openxchange, "clt", "admin")
@@ -54,6 +56,8 @@ def warnings(settings: Configuration) -> Iterator[tuple[Path, str]]:
     yield from _exposed_soap(settings)
     if settings.http.listen is not None and not texts.loopback(settings.http.listen.host):
         yield ("http", "listen"), "the HTTP endpoints have no login and are reachable from other machines"
+    if settings.notify is not None:
+        yield from checks_notices.warnings(settings.notify)
     for index, mapping in enumerate(settings.mappings):
         by_attribute = isinstance(mapping.context, Chosen) and mapping.context.by == "attribute"
         if by_attribute and settings.openxchange.configdb is None:

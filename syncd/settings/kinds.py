@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ from pydantic_core import CoreSchema, core_schema
 from syncd.settings import selection, syntax, texts
 
 TEXT = {"type": "string", "minLength": 1}
+OFF = {"enum": [False, "off"]}
 
 
 class Checked:
@@ -34,6 +35,30 @@ class Checked:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Give the JSON schema of what the file may hold."""
         return dict(self._schema)
+
+
+class Either:
+    """Annotation: validate a mapping by a model, and anything else by one function of (value)."""
+
+    __slots__ = ("_check", "_model", "_schema")
+
+    def __init__(self, model: type[BaseModel], check: Callable[[object], Any], schema: Mapping[str, Any]) -> None:
+        self._model = model
+        self._check = check
+        self._schema = schema
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Keep pydantic's own union away, which would tell of both."""
+        return core_schema.no_info_wrap_validator_function(
+            self._choose, handler.generate_schema(self._model), serialization=core_schema.simple_ser_schema("any")
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Give the JSON schema of both."""
+        return {"anyOf": [dict(self._schema), handler(schema)]}
+
+    def _choose(self, value: object, validate: Callable[[object], Any]) -> Any:
+        return validate(value) if isinstance(value, dict | BaseModel) else self._check(value)
 
 
 def whole(minimum: int, maximum: int | None = None) -> Checked:
@@ -80,6 +105,7 @@ Templates = Annotated[
 ]
 Template = Annotated[str, Checked(selection.template)]
 Scope = Annotated[Literal["base", "one", "sub"], choice("base", "one", "sub")]
+Mode = Annotated[Literal["live", "staging"], choice("live", "staging")]
 Filter = Annotated[str, Checked(syntax.ldap_filter)]
 
 

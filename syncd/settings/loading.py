@@ -25,6 +25,7 @@ from syncd.settings import mapping as shapes
 from syncd.settings import problems as plain
 from syncd.settings.document import Document, Problem, Step, parse, shown
 from syncd.settings.kinds import Section, items
+from syncd.settings.mailboxes import Common
 from syncd.settings.models import Configuration, Directory, DirectoryTls
 from syncd.settings.secrets import Place, SecretRef, exposed
 
@@ -96,7 +97,7 @@ class Settings(Configuration):
         Raises:
             ConfigurationError: passwords that cannot be read, all of them.
         """
-        return self._built(lambda mapping: not patterns.dynamic(mapping), self._mailbox)
+        return self._built(lambda mapping: not patterns.dynamic(mapping), mailboxes.mailbox)
 
     def patterns(self) -> tuple[Pattern, ...]:
         """Give the mappings whose mailboxes or contexts each run finds out, in the order of the file.
@@ -106,42 +107,38 @@ class Settings(Configuration):
         Raises:
             ConfigurationError: passwords that cannot be read, all of them.
         """
-        return self._built(patterns.dynamic, self._pattern)
+        return self._built(patterns.dynamic, patterns.pattern)
 
     def directories(self) -> Mapping[str, Directory]:
         """Give the sections of the directories by name; that of the only one, which needs none, as ""."""
         return self.named_directories()
 
-    def _mailbox(self, index: int, mapping: shapes.Mapping) -> Mailbox:
-        del index
-        return mailboxes.mailbox(mapping, self.limits, self._only, self.fields, revive=self._revive)
-
-    def _pattern(self, index: int, mapping: shapes.Mapping) -> Pattern:
-        return patterns.pattern(
-            mapping, self.limits, self._only, self.where("mappings", index), self.fields, revive=self._revive
+    @property
+    def _common(self) -> Common:
+        """What holds for all mappings; where one of several directories has to be named, none is meant."""
+        names = [*self.directories()]
+        return Common(
+            limits=self.limits,
+            grace=self.grace,
+            fields=self.fields,
+            staging=self.mode == "staging",
+            directory=names[0] if len(names) == 1 else "",
+            revive=self.openxchange.repair == "failed_auth",
         )
 
-    @property
-    def _revive(self) -> bool:
-        """Whether the counters of failed logins are set back."""
-        return self.openxchange.repair == "failed_auth"
-
-    @property
-    def _only(self) -> str:
-        """Name of the directory that is meant where none is named; empty too where one has to be."""
-        names = [*self.directories()]
-        return names[0] if len(names) == 1 else ""
-
     def _built(
-        self, wanted: Callable[[shapes.Mapping], bool], build: Callable[[int, shapes.Mapping], _Built]
+        self,
+        wanted: Callable[[shapes.Mapping], bool],
+        build: Callable[[shapes.Mapping, Common, str], _Built],
     ) -> tuple[_Built, ...]:
+        common = self._common
         found: list[_Built] = []
         problems: list[str] = []
         for index, mapping in enumerate(self.mappings):
             if not wanted(mapping):
                 continue
             try:
-                found.append(build(index, mapping))
+                found.append(build(mapping, common, self.where("mappings", index)))
             except ConfigurationError:
                 problems += _unreadable(references(mapping))  # both passwords of the account may be missing
         if problems:
@@ -201,8 +198,10 @@ def references(section: Section) -> Iterator[tuple[tuple[Step, ...], SecretRef]]
     """Give every secret reference below a section with its path."""
     for path, model in _sections(section, ()):
         for key, value in items(model):
-            if isinstance(value, SecretRef):
-                yield (*path, key), value
+            several = value.items() if isinstance(value, dict) else ((None, value),)
+            for step, item in several:
+                if isinstance(item, SecretRef):
+                    yield ((*path, key) if step is None else (*path, key, step)), item
 
 
 def _sections(model: Section, path: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ...], Section]]:

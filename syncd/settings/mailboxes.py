@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from syncd.core import limits as caution
 from syncd.core import model as core
 from syncd.core.address import collation_key
 from syncd.core.template import Template, attribute
+from syncd.settings import caution
 from syncd.settings import mapping as shapes
 from syncd.settings import sources as origins
 from syncd.settings.fields import FieldPolicies
-from syncd.settings.models import Limits, Share
+from syncd.settings.limits import Grace, Limits
 from syncd.settings.selection import Chosen
 
 _WAYS: tuple[core.By, ...] = get_args(core.By)
@@ -21,23 +21,32 @@ LOCALHOST = (core.Endpoint("imap://localhost:143", True), core.Endpoint("smtp://
 """What OX writes for `source: localhost` (the literals of its storage, ox-facts 2.6)."""
 
 
-def mailbox(
-    mapping: shapes.Mapping,
-    limits: Limits,
-    directory: str,
-    fields: FieldPolicies | None = None,
-    *,
-    revive: bool = False,
-) -> core.Mailbox:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """What the rest of the file says for all mappings."""
+
+    limits: Limits
+    """What holds where a mapping has no limits of its own."""
+    grace: Grace | None
+    """How long removals wait where a mapping does not say, and is not sensitive; None = they do not."""
+    fields: FieldPolicies
+    """What is kept as configured where a mapping does not say."""
+    staging: bool
+    """Whether nothing is to be written at all."""
+    directory: str
+    """The one that is meant where none is named."""
+    revive: bool
+    """Whether the counters of failed logins are set back."""
+
+
+def mailbox(mapping: shapes.Mapping, common: Common, where: str) -> core.Mailbox:
     """Give a mapping as a core value; reads the account's passwords.
 
     Args:
         mapping: it may leave the address, and the texts of the account, to be found out: these are empty then, as the
             context is 0.
-        limits: what holds where the mapping has no limits of its own.
-        directory: the one that is meant where none is named.
-        fields: what is kept as configured where the mapping does not say.
-        revive: whether the counters of failed logins are set back.
+        common: what the rest of the file says.
+        where: `file:line` of the mapping.
 
     Raises:
         ConfigurationError: a password cannot be read.
@@ -47,12 +56,16 @@ def mailbox(
         address=address,
         key=collation_key(address),
         context=mapping.context if isinstance(mapping.context, int) else 0,
-        account=replace(_account(mapping.account, policy(mapping, fields or FieldPolicies())), revive=revive),
-        sources=tuple(sources(mapping, mapping.sources, directory, chooser(mapping))),
-        exclude=tuple(sources(mapping, mapping.exclude, directory, chooser(mapping))),
+        account=replace(_account(mapping.account, policy(mapping, common.fields)), revive=common.revive),
+        sources=tuple(sources(mapping, mapping.sources, common.directory, chooser(mapping))),
+        exclude=tuple(sources(mapping, mapping.exclude, common.directory, chooser(mapping))),
         existing=mapping.existing,
         extra=mapping.extra,
-        limits=_limits(mapping.limits, limits),
+        limits=caution.limits(mapping, common.limits),
+        grace=caution.grace(mapping, common.grace),
+        sensitive=mapping.sensitive,
+        staging=common.staging or mapping.mode == "staging",
+        where=where,
     )
 
 
@@ -173,18 +186,3 @@ def _searched(source: origins.Source) -> tuple[Literal["group", "filter", "attri
     if source.attribute is not None:
         return "attribute", source.attribute
     return "filter", source.filter or ""
-
-
-def _limits(own: shapes.PartialLimits, common: Limits) -> caution.Limits:
-    return caution.Limits(
-        removals=_share(own.removals, common.removals),
-        additions=caution.Share(percent=0, floor=common.additions if own.additions is None else own.additions),
-        updates=_share(own.updates, common.updates),
-    )
-
-
-def _share(own: shapes.PartialShare, common: Share) -> caution.Share:
-    return caution.Share(
-        percent=common.percent if own.percent is None else own.percent,
-        floor=common.floor if own.floor is None else own.floor,
-    )

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from syncd.settings import selection, texts
 from syncd.settings.fields import PartialFieldPolicies
-from syncd.settings.kinds import Checked, Flag, Folder, Host, Port, Section, Text, choice, limited, optional, whole
+from syncd.settings.kinds import Checked, Flag, Folder, Host, Mode, Port, Section, Text, choice, limited, optional
+from syncd.settings.limits import OwnGrace, PartialGrace, PartialLimits
 from syncd.settings.secrets import SecretRef
 from syncd.settings.sources import Discover, Source, Users
 
@@ -89,26 +90,6 @@ class Account(Section):
     """Standard folders."""
 
 
-class PartialShare(Section):
-    """A limit of one mapping; what is missing comes from the common limits."""
-
-    percent: Annotated[float | None, Checked(texts.percentage, {"type": "number", "minimum": 0, "maximum": 100})] = None
-    """Percent of the accounts claimed at the window's start."""
-    floor: Annotated[int | None, whole(0)] = None
-    """So many may always change."""
-
-
-class PartialLimits(Section):
-    """Limits of one mapping; what is missing comes from the common limits."""
-
-    removals: PartialShare = PartialShare()
-    """Accounts taken away."""
-    additions: Annotated[int | None, whole(0)] = None
-    """Accounts created or adopted."""
-    updates: PartialShare = PartialShare()
-    """Accounts repaired."""
-
-
 _CONTEXT = {
     "anyOf": [
         {"type": "integer", "minimum": 1, "maximum": texts.MAX_ID},
@@ -160,6 +141,12 @@ class Mapping(Section):
     """A secondary account that a member has already, not made by syncd."""
     extra: Annotated[Literal["leave", "remove"], choice("leave", "remove")] = "leave"
     """A secondary account that somebody has who is no member, not made by syncd."""
+    mode: Mode = "live"
+    """staging: what is to be done is computed and reported, and never done."""
+    sensitive: Flag = False
+    """true: revocations go first and wait for nothing, and fewer additions pass unasked."""
+    grace: OwnGrace = PartialGrace()
+    """How long removals of this mailbox wait; without it as everywhere, if sensitive not at all."""
     limits: PartialLimits = PartialLimits()
     """Other limits for this mailbox."""
     fields: PartialFieldPolicies = PartialFieldPolicies()

@@ -20,18 +20,19 @@ from syncd.settings.kinds import (
     BindName,
     Checked,
     ConfigPath,
-    Count,
     Duration,
     Flag,
     Host,
-    Percent,
+    Mode,
     Section,
     Text,
     Timeout,
     choice,
     whole,
 )
+from syncd.settings.limits import CommonGrace, Grace, History, Limits, Rollout
 from syncd.settings.mapping import Mapping
+from syncd.settings.notices import Notify
 from syncd.settings.secrets import SecretRef
 from syncd.settings.soap import Soap
 from syncd.settings.sources import Users
@@ -229,28 +230,6 @@ class Schedule(Section):
         return value
 
 
-class Share(Section):
-    """A limit as a percentage of the claimed accounts; up to `floor` always pass."""
-
-    percent: Percent = 30.0
-    """Percent of the accounts claimed at the window's start."""
-    floor: Count = 3
-    """So many may always change, however few accounts there are."""
-
-
-class Limits(Section):
-    """How much may change within 24 hours in one mailbox, before an operator is asked."""
-
-    removals: Share = Share()
-    """Accounts taken away."""
-    additions: Count = 1000
-    """Accounts created or adopted."""
-    updates: Share = Share()
-    """Accounts repaired."""
-    removals_per_run: Count = 500
-    """Removals of one run over all mailboxes; over it every mailbox with removals is held."""
-
-
 class Http(Section):
     """The HTTP endpoints: /metrics, /healthz, /readyz."""
 
@@ -276,6 +255,8 @@ class Log(Section):
 class Configuration(Section):
     """The whole file."""
 
+    mode: Mode = "live"
+    """staging: what is to be done is computed and reported, and never done, in all mailboxes."""
     directory: Directory | None = None
     """The LDAP directory."""
     several: Annotated[dict[str, Directory] | None, Field(alias="directories", min_length=1)] = None
@@ -288,6 +269,16 @@ class Configuration(Section):
     """When the daemon runs."""
     limits: Limits = Limits()
     """When to stop and ask."""
+    max_changes_per_minute: Annotated[int | None, whole(1)] = None
+    """Brake for creates and updates; removals are never braked. Without it there is none."""
+    rollout: Rollout | None = None
+    """Mailboxes that never had an account are filled in steps; without it all at once."""
+    grace: CommonGrace = Grace()
+    """How long removals wait, except in mailboxes marked sensitive; off: they do not."""
+    notify: Notify | None = None
+    """Who is told of held plans, beside log and metrics."""
+    history: History = History()
+    """How long the journal is kept."""
     fields: FieldPolicies = FieldPolicies()
     """Which attributes of accounts are kept as configured."""
     http: Http = Http()

@@ -16,8 +16,7 @@ from syncd.core.template import Template, parse
 from syncd.settings import mailboxes
 from syncd.settings import mapping as shapes
 from syncd.settings import sources as origins
-from syncd.settings.fields import FieldPolicies
-from syncd.settings.models import Limits
+from syncd.settings.mailboxes import Common
 
 
 def dynamic(mapping: shapes.Mapping) -> bool:
@@ -25,29 +24,9 @@ def dynamic(mapping: shapes.Mapping) -> bool:
     return mapping.discover is not None or not isinstance(mapping.context, int)
 
 
-def pattern(
-    mapping: shapes.Mapping,
-    limits: Limits,
-    directory: str,
-    where: str,
-    fields: FieldPolicies | None = None,
-    *,
-    revive: bool = False,
-) -> core.Pattern:
-    """Give a mapping that is `dynamic` as a core value; reads the account's passwords.
-
-    Args:
-        mapping: as it stands in the file.
-        limits: what holds where the mapping has no limits of its own.
-        directory: the one that is meant where none is named.
-        where: `file:line` of the mapping.
-        fields: what is kept as configured where the mapping does not say.
-        revive: whether the counters of failed logins are set back.
-
-    Raises:
-        ConfigurationError: a password cannot be read.
-    """
-    prototype = mailboxes.mailbox(mapping, limits, directory, fields, revive=revive)
+def pattern(mapping: shapes.Mapping, common: Common, where: str) -> core.Pattern:
+    """Give a mapping that is `dynamic` as a core value; arguments and errors as of `mailboxes.mailbox`."""
+    prototype = mailboxes.mailbox(mapping, common, where)
     placing = _placing(mapping)
     discover = mapping.discover
     if discover is None:
@@ -58,7 +37,7 @@ def pattern(
     left = {name for name in ("personal", "reply_to") if getattr(kept, name) == "ignore"}
     left |= {"transport_login"} if kept.transport == "ignore" else set()
     texts = {name: parse(text) for name, text in _texts(mapping.account, discover.account) if name not in left}
-    named = directory if mapping.directory is None else mapping.directory
+    named = common.directory if mapping.directory is None else mapping.directory
     return core.Pattern(
         where=where,
         mailbox=replace(prototype, account=account),

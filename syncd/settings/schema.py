@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from syncd.settings import clt, fields, jolokia, kinds, mapping, models, secrets, soap, sources, texts
+from syncd.settings import clt, fields, jolokia, kinds, limits, mapping, models, notices, secrets, soap, sources, texts
 
-_MODULES = (models, mapping, fields, sources, secrets, soap, clt, jolokia, kinds)
+_MODULES = (models, mapping, limits, notices, fields, sources, secrets, soap, clt, jolokia, kinds)
 IDENTIFIER = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -49,8 +49,8 @@ def keys() -> frozenset[tuple[str, str]]:
 def _default(value: dict[str, Any]) -> None:
     """Write a default as the file would: durations with their unit; what has no such form is left out."""
     default = value.pop("default", None)
-    if isinstance(default, float) and value.get("pattern") == texts.DURATION:
-        value["default"] = f"{default:g}s"
+    if isinstance(default, float) and value.get("pattern") in {texts.DURATION, texts.DURATION_OR_FOREVER}:
+        value["default"] = texts.spoken(default)
     elif isinstance(default, str | int | float):
         value["default"] = default
 

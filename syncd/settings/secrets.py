@@ -6,7 +6,7 @@ reference's place reaches a message, a repr or a log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +22,7 @@ CREDENTIALS = Path("/etc/syncd/credentials")
 """Where a credential is looked for after $CREDENTIALS_DIRECTORY (systemd.exec(5), LoadCredential=)."""
 _KINDS = ("file", "env", "credential")
 _LIMIT = 64 * 1024
-_WRITE = "write {file: PATH}, {env: NAME} or {credential: NAME}; a secret itself never stands in this file"
+WRITE = "write {file: PATH}, {env: NAME} or {credential: NAME}; a secret itself never stands in this file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +69,9 @@ class SecretRef(BaseModel):
     def _one(cls, value: Any) -> Any:
         """Refuse all but one of the known kinds, without quoting anything."""
         if not isinstance(value, dict) or len(value) != 1 or not set(value) <= set(_KINDS):
-            raise ValueError(_WRITE)
+            raise ValueError(WRITE)
         if next(iter(value.values())) is None:
-            raise ValueError(_WRITE)
+            raise ValueError(WRITE)
         return value
 
     def bind(self, place: Place) -> None:
@@ -99,6 +99,18 @@ class SecretRef(BaseModel):
         if not text:
             raise self._problem(f"{self.described()} is empty")
         return Secret(text)
+
+    def checked(self, check: Callable[[object], str]) -> Secret:
+        """Read the secret and check it by a function that raises ValueError with words that do not quote it.
+
+        Raises:
+            ConfigurationError: as `read`, or it is not what belongs there.
+        """
+        secret = self.read()
+        try:
+            return Secret(check(secret.reveal()))
+        except ValueError as error:
+            raise self._problem(f"{self.described()} {error}") from None
 
     def described(self) -> str:
         """Name the reference as messages do: `file "/etc/x"`."""

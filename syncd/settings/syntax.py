@@ -144,6 +144,30 @@ def service_url(value: object) -> str:
     return str(value)
 
 
+def webhook_url(value: object) -> str:
+    """Accept `https://host[:port]/path?query`; http:// only to this machine."""
+    url = _split(value)
+    if url.scheme not in {"http", "https"}:
+        raise ValueError("must begin with https:// (http:// only on this machine)")
+    if "@" in url.netloc:
+        raise ValueError("must not name a user; give an Authorization header by reference")
+    if url.fragment:
+        raise ValueError("must have no # part")
+    _server(url)
+    if url.scheme == "http" and not texts.loopback(url.hostname or ""):
+        raise ValueError("must begin with https://; http:// is for this machine only")
+    return str(value)
+
+
+def header(value: object) -> str:
+    """Accept the text of an HTTP header (RFC 9110 section 5.5, without obs-text); it is never quoted."""
+    if not isinstance(value, str):
+        raise ValueError("must be a text in quotes, or a reference to a secret")  # noqa: TRY004 - as everywhere here
+    if not value.isascii() or not value.isprintable() or not value.strip():
+        raise ValueError("must be printable ASCII text in one line")
+    return value
+
+
 def rmi_url(value: object) -> str:
     """Accept `rmi://host[:port]/`; give it with the slash at its end, which the tools want."""
     url = _split(value)

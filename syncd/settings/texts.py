@@ -22,8 +22,11 @@ MAX_ID = 2**32 - 1
 """Greatest context id: INT UNSIGNED."""
 ALL_LEVELS = 1000
 """Groups in groups; no directory has so many, and each costs a question."""
+DAY = 86400.0
+"""Seconds."""
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 DURATION = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
+DURATION_OR_FOREVER = r"^(forever|[0-9]+(\.[0-9]+)?(ms|s|m|h|d))$"
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?").fullmatch
 _LOGON_NAME = re.compile(r"[^=,@\\]+(@|\\)[^=,@\\]+").fullmatch
 
@@ -97,8 +100,8 @@ def protocol(name: str) -> Callable[[object], str]:
     return check
 
 
-def duration(minimum: float = 0.0, *, positive: bool = False) -> Callable[[object], float]:
-    """Give a function that turns `500ms`, `5s`, `30m`, `1h`, `2d` into seconds, at least `minimum`."""
+def duration(minimum: float = 0.0, maximum: float = 366 * DAY, *, positive: bool = False) -> Callable[[object], float]:
+    """Give a function that turns `500ms`, `5s`, `30m`, `1h`, `2d` into seconds, from `minimum` to `maximum`."""
 
     def check(value: object) -> float:
         if not isinstance(value, str) or not re.fullmatch(DURATION.strip("^$"), value):
@@ -106,12 +109,53 @@ def duration(minimum: float = 0.0, *, positive: bool = False) -> Callable[[objec
         number, unit = re.fullmatch(r"([0-9.]+)([a-z]+)", value).groups()  # type: ignore[union-attr]
         seconds = float(number) * _UNITS[unit]
         if seconds < minimum or (positive and seconds == 0):
-            raise ValueError(f"must be {f'at least {minimum:g}s' if minimum else 'longer than nothing'}, not {value}")
-        if seconds > 366 * 86400:
-            raise ValueError("must not be longer than a year")
+            raise ValueError(
+                f"must be {f'at least {spoken(minimum)}' if minimum else 'longer than nothing'}, not {value}"
+            )
+        if seconds > maximum:
+            raise ValueError(f"must not be longer than {spoken(maximum)}, not {quoted(value)}")
         return seconds
 
     return check
+
+
+def forever(minimum: float, maximum: float) -> Callable[[object], float | None]:
+    """Give a function like `duration` that takes `forever` too, as None."""
+    check = duration(minimum, maximum)
+
+    def either(value: object) -> float | None:
+        if value == "forever":
+            return None
+        try:
+            return check(value)
+        except ValueError as error:
+            raise ValueError(f"{error}; or forever") from None
+
+    return either
+
+
+def spoken(seconds: float) -> str:
+    """Write a duration as the file has it, in the largest unit that gives a whole number."""
+    for unit in ("d", "h", "m"):
+        if seconds and seconds % _UNITS[unit] == 0:
+            return f"{seconds / _UNITS[unit]:g}{unit}"
+    return f"{seconds:g}s"
+
+
+def off(value: object) -> None:
+    """Accept `off` or false, in the place of a section."""
+    if value is not False and value != "off":
+        raise ValueError("must be a mapping (key: value) or off")
+
+
+def cap(value: object) -> int | None:
+    """Accept a whole number from 0; `off` or false, which is no cap, as None."""
+    if value is False or value == "off":
+        return None
+    try:
+        return whole(0)(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; or off") from None
 
 
 def text(value: object) -> str:

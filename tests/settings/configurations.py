@@ -10,9 +10,15 @@ from typing import Any
 
 import pytest
 
+from syncd.core.limits import Grace, Limits, Share
 from syncd.errors import ConfigurationError
 from syncd.settings.loading import Settings, load
 
+CAREFUL: dict[str, Any] = {
+    "limits": Limits(removals=Share(percent=30, floor=3, most=200)),
+    "grace": Grace(reads=2),
+}
+"""What a mailbox has of which the configuration says nothing."""
 Steps = tuple[str | int, ...]
 MISSING = object()
 VALID: dict[str, Any] = {

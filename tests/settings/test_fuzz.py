@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.errors import ConfigurationError
+from syncd.settings import caution
 from syncd.settings.loading import Settings
 from syncd.settings.mailboxes import rules
 from tests.settings.configurations import VALID, Loader, Steps, changed, dumped
@@ -12,7 +13,24 @@ from tests.settings.configurations import VALID, Loader, Steps, changed, dumped
 FAST = hypothesis.settings(
     max_examples=100, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
 )
-WORDS = ["primary", "5m", "a@b.c", "cn=a", "(a=b)", "all", "{mail}", "{mail:domain}", "{", "/(/", "a=b", "external"]
+WORDS = [
+    "primary",
+    "5m",
+    "a@b.c",
+    "cn=a",
+    "(a=b)",
+    "all",
+    "{mail}",
+    "{mail:domain}",
+    "{",
+    "/(/",
+    "a=b",
+    "external",
+    "off",
+    "forever",
+    "staging",
+    "1d",
+]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(WORDS)
 KEYS = st.sampled_from([key for key in dumped(VALID)[0].split('"') if key.isidentifier()]) | st.text(max_size=6)
 TREES = st.recursive(
@@ -38,6 +56,7 @@ DISCOVER = {
     "include": [{"mailbox": "*"}],
     "exclude": [{"group": "/x/"}],
 }
+SHARE = {"percent": 5, "floor": 1, "most": 7}
 WIDE = (
     (("directory", "users"), {"rules": [{"login": "uid"}, {"id": ["a", "{b|c:lower}"]}]}),
     (("mappings", 1), {**VALID["mappings"][0], "discover": DISCOVER, "context": {"attribute": "x"}, "users": {}}),
@@ -47,6 +66,22 @@ WIDE = (
     (("directory", "bind"), {"method": "gssapi", "host": "a.org", "dn": None}),
     (("directory", "must_see"), "cn=x"),
     (("openxchange", "configdb"), {"url": "sqlite:////tmp/x"}),
+    (("mode",), "live"),
+    (("limits",), {"window": "1d", "additions": SHARE, "context": {"removals": SHARE, "additions": 5}}),
+    (("limits", "sensitive"), {"additions": {"most": 5}}),
+    (("mappings", 1, "limits"), {"removals": {"most": "off"}, "additions": {"floor": 2}}),
+    (("mappings", 1, "grace"), {"reads": 2}),
+    (("mappings", 0, "sensitive"), True),
+    (("grace",), {"minutes": 5}),
+    (("rollout",), {"mailboxes": 1, "wait": "1m"}),
+    (("max_changes_per_minute",), 5),
+    (("history",), {"keep": "forever"}),
+    (("notify",), {"webhook": {"url": "https://a.org", "headers": {"A": "b", "C": {"env": "D"}}}}),
+    (
+        ("notify", "mail"),
+        {"server": "a.org", "port": 25, "starttls": True, "from": "a@b.c", "to": ["a@b.c"], "login": "a"},
+    ),
+    (("notify", "mail", "password"), {"file": "x"}),
 )
 WIDE_PATHS = sorted(dumped(changed(*WIDE))[1], key=str)
 
@@ -61,6 +96,8 @@ def survives(loader: Loader, text: str | bytes) -> None:
     else:
         assert isinstance(settings, Settings)
         assert settings.mailboxes() or settings.patterns()
+        assert caution.ceilings(settings).removals_per_run >= 0
+        assert [caution.approval(settings), caution.rollout(settings), caution.keep(settings)]
         assert [rules(directory.users) for directory in settings.directories().values()]
     for problem in problems:
         assert problem.removeprefix(f"{loader.path}:").split(":")[0].isdecimal(), problem

@@ -33,7 +33,14 @@ def test_a_small_configuration_has_careful_defaults(loader: Loader) -> None:
     assert (settings.schedule.every, settings.schedule.cron, settings.schedule.jitter) == (300.0, None, 0.0)
     assert (settings.limits.removals.percent, settings.limits.removals.floor) == (30.0, 3)
     assert (settings.limits.updates.percent, settings.limits.updates.floor) == (30.0, 3)
-    assert (settings.limits.additions, settings.limits.removals_per_run) == (1000, 500)
+    assert (settings.limits.removals.most, settings.limits.updates.most) == (200, None)
+    additions = settings.limits.additions
+    assert (additions.percent, additions.floor, additions.most) == (0, 1000, None)
+    assert (settings.limits.removals_per_run, settings.limits.window, settings.limits.approval) == (500, 86400, 86400)
+    assert (settings.mode, settings.max_changes_per_minute, settings.rollout, settings.notify) == ("live", *[None] * 3)
+    assert settings.grace is not None
+    assert (settings.grace.reads, settings.grace.minutes) == (2, 0)
+    assert settings.history.keep == 400 * 86400
     assert settings.http.listen == Listen("127.0.0.1", 9469)
     assert (settings.log.format, settings.log.level) == ("auto", "info")
     assert (settings.mappings[0].nested, settings.mappings[0].exclude) == (1000, ())
@@ -85,7 +92,7 @@ def test_a_key_without_a_value_counts_as_absent(loader: Loader) -> None:
         (("http",), None), (("ledger",), None), (("directory", "bind"), None), (("limits", "additions"), None)
     )
     assert settings.http.listen == Listen("127.0.0.1", 9469)
-    assert settings.limits.additions == 1000
+    assert settings.limits.additions.floor == 1000
     assert settings.directory.bind is None
 
 
@@ -242,7 +249,7 @@ def test_a_mapping_becomes_a_mailbox(loader: Loader) -> None:
         PW="other",
     )
     (mailbox,) = settings.mailboxes()
-    assert mailbox.limits.removals == Share(percent=7, floor=1)
+    assert mailbox.limits.removals == Share(percent=7, floor=1, most=200)
     assert mailbox.limits.updates == Share(percent=50, floor=3)
     assert mailbox.limits.additions == Share(percent=0, floor=9)
     assert mailbox.account.password is not None

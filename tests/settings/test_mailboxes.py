@@ -1,20 +1,22 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from syncd.core.address import collation_key
-from syncd.core.limits import Limits, Share
+from syncd.core.limits import Grace, Limits, Share
 from syncd.core.model import Account, Endpoint, Mailbox, Source
-from tests.settings.configurations import MISSING, Loader, Steps
+from tests.settings.configurations import CAREFUL, MISSING, Loader, Steps
 
 ACCOUNT: Steps = ("mappings", 0, "account")
 
 
 def test_a_small_mapping_gives_the_core_s_defaults(loader: Loader) -> None:
-    """The mailbox of the smallest mapping is the one that the core would make itself."""
-    assert loader().mailboxes() == (
+    """The mailbox of the smallest mapping is the one that the core would make itself, but more careful."""
+    settings = loader()
+    assert settings.mailboxes() == (
         Mailbox(
             address="support@mycompany.com",
             key=collation_key("support@mycompany.com"),
@@ -26,6 +28,8 @@ def test_a_small_mapping_gives_the_core_s_defaults(loader: Loader) -> None:
                 transport=Endpoint("smtp://smtp.mycompany.com:25", False),
             ),
             sources=(Source(kind="group", value="cn=support,ou=groups,dc=example,dc=org"),),
+            where=settings.where("mappings", 0),
+            **CAREFUL,
         ),
     )
 
@@ -40,8 +44,11 @@ def test_everything_that_a_mapping_says_arrives(loader: Loader) -> None:
         (("mappings", 0, "extra"), "remove"),
         (
             ("mappings", 0, "limits"),
-            {"removals": {"percent": 5, "floor": 6}, "additions": 7, "updates": {"percent": 8, "floor": 9}},
+            {"removals": {"percent": 5, "floor": 6}, "additions": 7, "updates": {"percent": 8, "floor": 9, "most": 10}},
         ),
+        (("mappings", 0, "grace"), {"reads": 3, "minutes": 4}),
+        (("mappings", 0, "sensitive"), True),
+        (("mappings", 0, "mode"), "staging"),
         ((*ACCOUNT, "personal"), "Us"),
         ((*ACCOUNT, "reply_to"), "us@a.org"),
         ((*ACCOUNT, "transport", "login"), "tl"),
@@ -54,8 +61,12 @@ def test_everything_that_a_mapping_says_arrives(loader: Loader) -> None:
     assert mailbox.exclude == (Source(kind="filter", value="(c=d)", nested=2),)
     assert (mailbox.existing, mailbox.extra) == ("leave", "remove")
     assert mailbox.limits == Limits(
-        removals=Share(percent=5, floor=6), additions=Share(percent=0, floor=7), updates=Share(percent=8, floor=9)
+        removals=Share(percent=5, floor=6, most=200),
+        additions=Share(percent=0, floor=7),
+        updates=Share(percent=8, floor=9, most=10),
     )
+    assert mailbox.grace == Grace(reads=3, time=timedelta(minutes=4))
+    assert (mailbox.sensitive, mailbox.staging) == (True, True)
     assert (mailbox.account.personal, mailbox.account.reply_to, mailbox.account.transport_login) == (
         "Us",
         "us@a.org",

@@ -13,7 +13,7 @@ from syncd.core.model import Account, Endpoint, Mailbox, Rule, Source
 from syncd.core.patterns import Pattern, Placing, Sieve
 from syncd.core.reads import Search
 from syncd.core.template import attribute, parse
-from tests.settings.configurations import MISSING, VALID, Loader, Steps
+from tests.settings.configurations import CAREFUL, MISSING, VALID, Loader, Steps
 
 MAPPING = VALID["mappings"][0]
 ACCOUNT: Steps = ("mappings", 0, "account")
@@ -72,6 +72,8 @@ def test_a_context_that_is_found_out_makes_a_pattern(
                 ),
             ),
             exclude=(Source(kind="filter", value="(a=b)", chooser=None if chooser is None else parse(chooser)),),
+            where=settings.where("mappings", 0),
+            **CAREFUL,
         ),
     )
 
@@ -90,6 +92,8 @@ def test_the_smallest_search_gives_every_default(loader: Loader) -> None:
                 account=Account(
                     name="", login="", mail=Endpoint("imap://imap.mycompany.com:143", False), transport=None
                 ),
+                where=settings.where("mappings", 0),
+                **CAREFUL,
             ),
             search=Search("", "(a=b)", None, "sub", ("cn", "displayname", "mail")),
             address=parse("{mail}"),
@@ -140,7 +144,7 @@ def test_everything_that_a_search_says_arrives(loader: Loader) -> None:
     assert pattern.group == Source(kind="group", value="", rules=rules, chooser=parse("{mail:domain}"), nested=2)
     assert pattern.placing == Placing(by="members")
     assert pattern.mailbox.sources == (Source(kind="users", value="anna, bernd", logins=("anna", "bernd")),)
-    assert pattern.mailbox.limits == Limits(removals=Share(percent=1, floor=2))
+    assert pattern.mailbox.limits == Limits(removals=Share(percent=1, floor=2, most=200))
 
 
 def test_an_attribute_that_must_match_is_asked_for_though_a_group_is_called_like_it(loader: Loader) -> None:

@@ -72,6 +72,7 @@ def test_the_sample_shows_every_key() -> None:
         ("Pools", "tls"),
     }
     alternatives |= {("Bind", "host"), ("DirectoryTls", "cert"), ("DirectoryTls", "key")}
+    alternatives |= {("Additions", "percent"), ("Additions", "floor"), ("Additions", "most")}
     missing = schema.keys() - shown
     assert missing <= alternatives | {("Ledger", "password"), ("Ledger", "tls"), ("DatabaseTls", "ca")}
     assert {key for _, key in missing} <= commented
@@ -81,8 +82,13 @@ def test_the_sample_says_the_defaults(tmp_path: Path) -> None:
     """Where the sample shows a default, leaving the key out means the same."""
     sample = load(SAMPLE, environ={})
     data: Any = parse(SAMPLE.read_bytes()).data
-    for key in ("ledger", "schedule", "limits", "http", "log"):
+    for key in ("ledger", "schedule", "limits", "http", "log", "mode", "grace", "history"):
         del data[key]
+    data["rollout"] = {}
+    for way, keys in {"webhook": ("timeout",), "mail": ("timeout", "secure")}.items():
+        del data["notify"][way]["tls"]["verify"]
+        for key in keys:
+            del data["notify"][way][key]
     policies = (("disabled",), ("expired",), ("dangling",), ("nesting",))
     others = (("kind",), ("bind", "method"), ("timeout",), ("page_size",), ("tls", "starttls"), ("tls", "verify"))
     for path in (*policies, *others):
@@ -91,7 +97,7 @@ def test_the_sample_says_the_defaults(tmp_path: Path) -> None:
             holder = holder[step]
         del holder[path[-1]]
     del data["openxchange"]["write_with"]
-    for key in ("nested", "existing", "extra"):
+    for key in ("nested", "existing", "extra", "mode", "sensitive"):
         del data["mappings"][0][key]
     del data["mappings"][1]["discover"]["scope"]
     for server in ("mail", "transport"):
@@ -127,6 +133,18 @@ def test_the_sample_says_the_defaults(tmp_path: Path) -> None:
         (("mappings", 0, "context"), 0),
         (("mappings", 0, "account", "mail", "port"), 70000),
         (("mappings", 0, "account", "personal"), "p" * 65),
+        (("mode",), "dry"),
+        (("grace",), True),
+        (("grace",), {"reads": 0}),
+        (("mappings", 0, "grace"), {"read": 2}),
+        (("limits", "additions"), "all"),
+        (("limits", "additions"), {"percent": 50}),
+        (("limits", "removals", "most"), True),
+        (("limits", "context"), True),
+        (("history", "keep"), "always"),
+        (("notify",), {"webhook": {"url": "ftp://x.org"}}),
+        (("notify",), {"webhook": {"url": "https://x.org", "headers": {"A": 5}}}),
+        (("notify",), {"mail": {"server": "x.org", "port": 25, "from": "a@x.org"}}),
     ],
 )
 def test_an_editor_sees_simple_mistakes(path: Steps, value: object) -> None:
@@ -151,6 +169,20 @@ def test_an_editor_sees_simple_mistakes(path: Steps, value: object) -> None:
         (("mappings", 0, "sources", 0), {"ox_group": "sales"}),
         (("mappings", 0, "sources", 0), {"attribute": "memberOf=cn=x"}),
         (("schedule", "every"), "90s"),
+        (("mode",), "staging"),
+        (("grace",), "off"),
+        (("grace",), False),
+        (("mappings", 0, "grace"), "off"),
+        (("mappings", 0, "grace"), {"minutes": 30}),
+        (("limits", "additions"), 5),
+        (("limits", "additions"), {"percent": 50, "floor": 20}),
+        (("mappings", 0, "limits", "additions"), {"percent": 50, "floor": 20, "most": "off"}),
+        (("limits", "removals", "most"), False),
+        (("limits", "context"), False),
+        (("limits", "context"), {"additions": 7}),
+        (("history", "keep"), "forever"),
+        (("notify",), {"webhook": {"url": "https://x.org", "headers": {"A": "b", "C": {"env": "D"}}}}),
+        (("notify",), {"webhook": {"url": {"env": "D"}}}),
     ],
 )
 def test_an_editor_accepts_every_form(loader: Loader, path: Steps, value: object) -> None:

@@ -164,3 +164,25 @@ def test_a_name_that_no_server_takes_is_refused(name: str) -> None:
     """A bare login is neither a DN nor a name of Active Directory."""
     with pytest.raises(ValueError, match=r"DN|must|="):
         texts.bind_name(name)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (0.5, "0.5s"), (10, "10s"), (90, "90s"), (120, "2m"), (5400, "90m"), (3600, "1h"), (34560000, "400d")],
+)
+def test_durations_are_written_in_their_largest_unit(seconds: float, text: str) -> None:
+    """As a person would write them, and read back as the same."""
+    assert texts.spoken(seconds) == text
+    assert texts.duration(maximum=seconds)(text) == seconds
+
+
+def test_durations_have_an_end() -> None:
+    """What is longer than allowed is told with the longest."""
+    with pytest.raises(ValueError, match="must not be longer than 31d, not '745h'"):
+        texts.duration(3600, 31 * texts.DAY)("745h")
+
+
+@pytest.mark.parametrize(("value", "cap"), [(0, 0), (7, 7), ("off", None), (False, None)])
+def test_a_cap_is_a_number_or_off(value: object, cap: int | None) -> None:
+    """0 is a cap; off and false are none."""
+    assert texts.cap(value) == cap

@@ -12,7 +12,7 @@ from syncd.core.patterns import Pattern, Placing, Sieve
 from syncd.core.reads import Search
 from syncd.core.template import parse
 from syncd.settings.loading import Settings
-from tests.settings.configurations import Loader
+from tests.settings.configurations import CAREFUL, Loader
 
 WHOLE = """\
 directories:
@@ -90,7 +90,13 @@ def settings(loader: Loader) -> Settings:
 def _mailbox(address: str, **more: object) -> Mailbox:
     """Give a mailbox; what is not said is a plain account with the servers of the user's own, in a context to find."""
     plain = Account(name="A", login="a", mail=None, transport=None)
-    return Mailbox(address=address, key=collation_key(address), **{"context": 0, "account": plain, **more})  # type: ignore[arg-type]
+    usual = {"context": 0, "account": plain, **CAREFUL}
+    return Mailbox(address=address, key=collation_key(address), **{**usual, **more})  # type: ignore[arg-type]
+
+
+def _line(settings: Settings, text: str) -> str:
+    """Give file and line of a text."""
+    return f"{settings.path}:{WHOLE[: WHOLE.index(text)].count(chr(10)) + 1}"
 
 
 def test_the_mailbox_that_is_written_down(settings: Settings) -> None:
@@ -99,6 +105,7 @@ def test_the_mailbox_that_is_written_down(settings: Settings) -> None:
         _mailbox(
             "support@mycompany.com",
             context=1,
+            where=_line(settings, "- mailbox: support@"),
             sources=(
                 Source(kind="group", value="cn=support,dc=example,dc=org", directory="hq"),
                 Source(kind="filter", value="(a=b)", directory="subsidiary"),
@@ -117,9 +124,10 @@ def test_the_mailboxes_that_are_found_out(settings: Settings) -> None:
     rules = (Rule("login", (parse("{uid}"),)),)
     chooser = parse("{mail:domain}")
     assert search == Pattern(
-        where=f"{settings.path}:{WHOLE[: WHOLE.index('- discover')].count(chr(10)) + 1}",
+        where=_line(settings, "- discover"),
         mailbox=_mailbox(
             "",
+            where=_line(settings, "- discover"),
             account=Account(name="", login="", mail=Endpoint("imap://imap.mycompany.com:143", False), transport=None),
             exclude=(Source(kind="group", value="cn=out", directory="third", rules=rules, chooser=chooser),),
         ),
@@ -140,11 +148,15 @@ def test_the_mailboxes_that_are_found_out(settings: Settings) -> None:
     )
     assert (everywhere.placing, everywhere.mailbox) == (
         Placing(by="all"),
-        _mailbox("a@b.org", sources=(Source(kind="group", value="cn=a", directory="hq"),)),
+        _mailbox(
+            "a@b.org",
+            where=_line(settings, "- {mailbox: a@"),
+            sources=(Source(kind="group", value="cn=a", directory="hq"),),
+        ),
     )
     assert (named.placing, named.mailbox) == (
         Placing(by="name", name="acme.com"),
-        _mailbox("b@b.org", sources=(Source(kind="ox_group", value="3"),)),
+        _mailbox("b@b.org", where=_line(settings, "- {mailbox: b@"), sources=(Source(kind="ox_group", value="3"),)),
     )
     [source] = chosen.mailbox.sources
     assert (chosen.placing, source.chooser) == (Placing(by="members"), parse("{oxContext}"))
