@@ -11,8 +11,10 @@ Killed after 1: a gap in the ids, which is harmless. After 2: pending claims tha
 the accounts. After 3: the next run finds accounts with exactly the reserved ids, so it knows that they are ours. Where
 the ids are the server's nothing is reserved, and 4 notes the real ids; killed after 3 the accounts are nobody's, and
 the next run adopts them unless the mailbox says `existing: leave`.
-Revocations come first, then repairs, then new accounts. A lost connection stops the run: what became of the last batch
-is unknown, so its entries stay open until the next run has looked.
+Revocations come first (those of sensitive mailboxes before the others), then repairs, then new accounts. A lost
+connection stops the run: what became of the last batch is unknown, so its entries stay open until the next run has
+looked. A brake, where there is one, holds up repairs and new accounts, never revocations; what it does not let pass in
+some minutes is left to the next run.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ from syncd.openxchange.base import AccountStore, Creation, Deletion, Updating, W
 
 BATCH = 500
 """Accounts per transaction: far below the 15 seconds after which a waiting OX gives up (ox-behaviour 9.3)."""
+SLICES = 5
+"""Minutes for which a run waits at its brake, before it leaves the rest to the next run."""
 NO_PRIMARY = "the user has no primary account to copy the servers from"
 
 Progress = Callable[[int, int], None]
@@ -54,6 +58,14 @@ class Writer:
     progress: Progress = lambda _done, _all: None
     stop: Callable[[], bool] = lambda: False
     batch: int = BATCH
+    brake: int | None = None
+    """How many repairs and new accounts a minute; None = as many as go."""
+    spent: int = 0
+    """How many of them this minute has seen already."""
+    pause: Callable[[float], None] = lambda _seconds: None
+    """Waits, as the brake wants it; may come back early when the run is to stop."""
+    deferred: int = 0
+    """Changes that were left to the next run by the brake."""
     claims: bool = True
     """Whether new accounts become ours; those that a person makes by hand do not."""
     errors: list[str] = field(default_factory=list)
@@ -76,14 +88,29 @@ class Writer:
             self._note(judgement, refused)
         mailboxes = {(j.plan.mailbox.context, j.plan.mailbox.address): j.plan.mailbox for j in judgements}
         outcomes: list[Outcome] = []
-        for context, op, changes in _batches(todo, self.batch):
+        sensitive = {place for place, mailbox in mailboxes.items() if mailbox.sensitive}
+        todo, self.deferred = _braked(todo, self.brake)
+        size = self.batch if self.brake is None else min(self.batch, self.brake)
+        for context, op, changes in _batches(todo, size, sensitive):
             reason = refused.get(context) or self._ended() or self._lost_contexts.get(context)
+            if reason is None and op is not Op.DELETE:
+                self._slow_down(len(changes))
+                reason = self._ended()
             if reason is not None:
                 outcomes += [_failed(change, f"not done: {reason}") for change in changes]
                 continue
             outcomes += self._batch(context, op, [(change, mailboxes[context, change.mailbox]) for change in changes])
             self.progress(len(outcomes), len(todo))
         return tuple(outcomes)
+
+    def _slow_down(self, count: int) -> None:
+        """Wait until the brake lets so many changes pass."""
+        if self.brake is None:
+            return
+        if count > self.brake - self.spent:
+            self.pause(60.0)
+            self.spent = 0
+        self.spent += count
 
     def _refusals(self, contexts: Collection[int]) -> dict[int, str]:
         """Ask where nothing may be written now: context → reason."""
@@ -102,6 +129,7 @@ class Writer:
         """Write down in the ledger what needs no change in Open-Xchange.
 
         In a context of `refused` no claim is given up: it may be on its way to another database, half gone already.
+        Of an idle mailbox none is given up or taken: its accounts may be away for as long as somebody works on them.
         """
         plan, ref = judgement.plan, judgement.plan.mailbox.ref
         if any(objection.limit == "vanished" for objection in judgement.objections):
@@ -109,11 +137,11 @@ class Writer:
         now = self.clock()
         if plan.recovered:
             self.ledger.recover(now, ref, plan.recovered)
-        if plan.adopted and Direction.ADDITIONS not in judgement.held:
+        if plan.adopted and Direction.ADDITIONS not in judgement.held and not judgement.idle:
             self.ledger.adopt(self.run, now, ref, plan.adopted)
             for adoption in plan.adopted:
                 _log.info("account.adopted", mailbox=plan.mailbox.address, context=ref.context, user=adoption.user)
-        if plan.forgotten and ref.context not in refused:
+        if plan.forgotten and ref.context not in refused and not judgement.idle:
             self.ledger.forget(self.run, now, ref, plan.forgotten)
         if plan.refreshed:
             self.ledger.refresh(ref, plan.refreshed)
@@ -262,16 +290,35 @@ class Writer:
         return text
 
 
-def _batches(changes: Sequence[Change], size: int) -> Iterator[tuple[int, Op, list[Change]]]:
-    """Cut the changes into batches of one operation and context: all deletes first, then updates, then creates."""
-    for op in (Op.DELETE, Op.UPDATE, Op.CREATE):
+def _batches(
+    changes: Sequence[Change], size: int, sensitive: Collection[tuple[int, str]] = ()
+) -> Iterator[tuple[int, Op, list[Change]]]:
+    """Cut the changes into batches of one operation and context: all deletes first, then updates, then creates.
+
+    The deletes of `sensitive` mailboxes (context and address) come before all others.
+    """
+    first = [change for change in changes if change.op is Op.DELETE and (change.context, change.mailbox) in sensitive]
+    rest = [
+        change for change in changes if not (change.op is Op.DELETE and (change.context, change.mailbox) in sensitive)
+    ]
+    for op, some in ((Op.DELETE, first), (Op.DELETE, rest), (Op.UPDATE, rest), (Op.CREATE, rest)):
         by_context: dict[int, list[Change]] = {}
-        for change in changes:
+        for change in some:
             if change.op is op:
                 by_context.setdefault(change.context, []).append(change)
         for context, todo in by_context.items():
             for start in range(0, len(todo), size):
                 yield context, op, todo[start : start + size]
+
+
+def _braked(changes: list[Change], brake: int | None) -> tuple[list[Change], int]:
+    """Give the changes that this run makes, and how many it leaves to the next one: the last of them."""
+    if brake is None:
+        return changes, 0
+    room = brake * SLICES
+    ordered = sorted((one for one in changes if one.op is not Op.DELETE), key=lambda one: one.op is Op.CREATE)
+    left = {id(one) for one in ordered[room:]}
+    return [one for one in changes if id(one) not in left], len(left)
 
 
 def _failed(change: Change, error: str) -> Outcome:

@@ -5,17 +5,19 @@ The rule kept here: what was not read to its end, or led to nothing yet, leaves 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from syncd.core import continuity
 from syncd.core.address import collation_key
-from syncd.core.changes import Direction, Judgement, Orphan
+from syncd.core.changes import Direction, Judgement, Op, Orphan, Outcome
 from syncd.core.desire import count
-from syncd.core.model import Claim, Mailbox, MailboxRef, Observation, Source
+from syncd.core.limits import Absence
+from syncd.core.model import Claim, Mailbox, MailboxRef, Observation, Observed, Pin, Source
 from syncd.core.reads import Cause, DirectoryRead, SourceRead
 from syncd.ledger.ledger import Ledger
-from syncd.ledger.values import Cursor
+from syncd.ledger.values import Cursor, Unsettled
 
 Claims = Mapping[MailboxRef, Mapping[int, Claim]]
 Counts = Mapping[tuple[MailboxRef, str], int]
@@ -58,6 +60,9 @@ class Facts:
     claims: Claims
     counts: Counts
     cursors: Mapping[MailboxRef, Cursor]
+    pins: Mapping[MailboxRef, Mapping[int, Pin]] = field(default_factory=dict)
+    absences: Mapping[MailboxRef, Mapping[int, Absence]] = field(default_factory=dict)
+    fingerprints: Mapping[MailboxRef, str] = field(default_factory=dict)
 
     def wait_reason(self, mailbox: Mailbox) -> str | None:
         """Say why the removals of a mailbox wait for another complete read of its members; None = they do not."""
@@ -102,12 +107,56 @@ def counted(judgements: Sequence[Judgement], facts: Facts) -> dict[tuple[Mailbox
         if judgement.plan.unread:
             continue
         held = {Direction.REMOVALS, Direction.ADDITIONS} & judgement.held
-        unfinished = held or judgement.plan.waiting or judgement.plan.withheld
+        unfinished = held or judgement.idle or judgement.plan.waiting or judgement.plan.withheld
         for source in (*mailbox.sources, *mailbox.exclude):
             read = facts.reads[source]
             if read.complete and not (unfinished and source in judgement.plan.emptied):
                 found[mailbox.ref, str(source)] = count(mailbox, read)
     return found
+
+
+def absences(
+    judgements: Sequence[Judgement], outcomes: Sequence[Outcome], facts: Facts, now: datetime
+) -> dict[MailboxRef, dict[int, Absence]]:
+    """Give who is absent after this read; what it could not decide about stays as it was.
+
+    Reads are counted as far as the grace asks, so that a removal that is held for long is not written at every run.
+    """
+    removed = {
+        (one.change.context, one.change.mailbox, one.change.user)
+        for one in outcomes
+        if one.change.op is Op.DELETE and one.result == "applied"
+    }
+    found: dict[MailboxRef, dict[int, Absence]] = {}
+    for plan in (judgement.plan for judgement in judgements if not judgement.plan.unread):
+        mailbox, known = plan.mailbox, facts.absences.get(plan.mailbox.ref, {})
+        there = (user for user in plan.absent if (mailbox.context, mailbox.address, user) not in removed)
+        now_absent = {}
+        for user in there:
+            before = known.get(user, Absence(0, now))
+            reads = min(before.reads + 1, max(mailbox.grace.reads, 1))
+            now_absent[user] = Absence(reads, min(before.since, now))  # the clock may have been ahead
+        undecided = {one.user for one in (*plan.withheld, *plan.waiting) if one.op == Op.DELETE} - now_absent.keys()
+        kept = {user: absence for user, absence in known.items() if user in undecided}
+        if known or now_absent:
+            found[mailbox.ref] = kept | now_absent
+    return found
+
+
+def understood(
+    judgements: Sequence[Judgement], facts: Facts, prints: Mapping[MailboxRef, str]
+) -> dict[MailboxRef, str]:
+    """Give the fingerprints of mappings from which nothing follows any more that was not done.
+
+    A mapping that was never seen is new, and not edited.
+    """
+    return {
+        plan.mailbox.ref: prints[plan.mailbox.ref]
+        for judgement in judgements
+        if (plan := judgement.plan).mailbox.ref in prints and not plan.unread
+        if plan.mailbox.ref not in facts.fingerprints
+        or not (judgement.idle or judgement.held or plan.waiting or plan.withheld or not plan.complete)
+    }
 
 
 def advanced(judgements: Sequence[Judgement], facts: Facts) -> dict[MailboxRef, Cursor]:
@@ -132,6 +181,16 @@ def sightings(judgements: Sequence[Judgement]) -> dict[tuple[str, MailboxRef], f
         found["unresolved", ref] = frozenset(notice.member for notice in plan.unresolved)
         found["held", ref] = frozenset((judgement.held_digest,)) if judgement.held_digest else frozenset()
     return found
+
+
+def became(entries: Iterable[Unsettled], stored: Mapping[tuple[MailboxRef, int], Sequence[Observed]]) -> dict[int, str]:
+    """Give what became of changes whose run died (seq → result), by what is stored now of each mailbox and user."""
+    return {
+        entry.seq: continuity.settle(
+            entry.op, entry.account or 0, entry.new, stored.get((entry.mailbox, entry.user), ())
+        )
+        for entry in entries
+    }
 
 
 def register(ledger: Ledger, census: Census) -> None:

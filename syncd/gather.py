@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent import futures
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 
 from syncd.core import patterns as expansion
 from syncd.core.listed import read_group, read_listed
@@ -42,6 +43,8 @@ class Gatherer:
     store: AccountStore
     ledger: Ledger
     phase: Phase
+    now: datetime
+    """The time of the run, by which pins count."""
 
     def gather(self, only: Collection[MailboxRef] = (), beat: Callable[[], None] = lambda: None) -> Facts:
         """Read everything that a run needs.
@@ -60,6 +63,8 @@ class Gatherer:
             with self.phase("ledger"):
                 claims = self.ledger.claims()
                 counts, cursors = self.ledger.counts(), self.ledger.cursors()
+                pins, absences = self.ledger.pins(self.now), self.ledger.absences()
+                fingerprints = self.ledger.fingerprints()
             with self.phase("observe"):
                 observation = self._observe(fixed, claims)
             beat()
@@ -80,6 +85,9 @@ class Gatherer:
             claims=claims,
             counts=counts,
             cursors=cursors,
+            pins=pins,
+            absences=absences,
+            fingerprints=fingerprints,
         )
 
     def census(self) -> Census:

@@ -79,7 +79,8 @@ def _asked(mailboxes: Sequence[Mailbox], facts: Facts) -> Asked:
         mails=values["mail"],
         aliases=values["alias"],
         imap_logins=values["imap_login"],
-        ids=frozenset(number for value in values["id"] if (number := user_number(value)) is not None),
+        ids=frozenset(number for value in values["id"] if (number := user_number(value)) is not None)
+        | frozenset(user for mailbox in mailboxes for user in facts.pins.get(mailbox.ref, ())),
     )
 
 

@@ -20,28 +20,24 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from syncd.apply import Progress, Writer
-from syncd.core import continuity
 from syncd.core.caches import stale
-from syncd.core.changes import Judgement, MailboxPlan, Outcome, Report
-from syncd.core.desire import desire
-from syncd.core.guard import judge
+from syncd.core.changes import Approval, Judgement, Outcome, Report
+from syncd.core.limits import Ceilings, Rollout
 from syncd.core.model import Mailbox, MailboxRef, Observed
-from syncd.core.patterns import Pattern, told_once
-from syncd.core.plan import plan
-from syncd.core.unread import not_read
+from syncd.core.patterns import Pattern
+from syncd.decide import Consent, Decider, Decision
 from syncd.directory.directories import Directories
-from syncd.errors import LedgerError, StoreRefused, SyncdError
-from syncd.facts import Census, Facts, advanced, counted, orphans, register, sightings
+from syncd.errors import LedgerError, SyncdError
+from syncd.facts import Census, Facts, absences, advanced, became, counted, orphans, register, sightings, understood
 from syncd.gather import Gatherer
 from syncd.ledger.lease import Lease
 from syncd.ledger.ledger import Ledger
 from syncd.openxchange.base import AccountStore
 from syncd.openxchange.caches import Caches, Cleared
-from syncd.people import members_of, with_leavers
 from syncd.telemetry.telling import tell
 
-WINDOW = timedelta(hours=24)
-"""What the limits count over."""
+MINUTE = timedelta(minutes=1)
+"""What the brake counts over."""
 RENEWAL = 10.0
 """Seconds between renewals of the lease, however long a read takes."""
 _log = structlog.get_logger()
@@ -79,9 +75,19 @@ class Reconciler:
     ledger: Ledger
     caches: Caches | None = None
     """Who tells Open-Xchange of what was written; None = it writes by itself."""
-    removals_per_run: int = 500
+    ceilings: Ceilings = Ceilings()  # noqa: RUF009 - a value
+    approval: timedelta = timedelta(hours=24)
+    """How long an approval stands."""
+    rollout: Rollout | None = None
+    brake: int | None = None
+    """How many repairs and new accounts a minute; None = as many as go."""
+    keep: timedelta | None = None
+    """How long the journal is kept; None = for ever."""
+    readers: Mapping[str, str] = field(default_factory=dict)
+    """How each directory's entries are read, as text, by name; an edit of it is an edit of the mappings."""
     clock: Callable[[], datetime] = _now
     monotonic: Callable[[], float] = time.perf_counter
+    sleep: Callable[[float], object] = time.sleep
     _phases: dict[str, float] = field(default_factory=dict)
 
     @_paused_collector()
@@ -96,9 +102,9 @@ class Reconciler:
                 in the report as incomplete.
         """
         started = self._begin()
-        facts = self._gatherer().gather(only)
-        judgements = self._judge(facts, self.ledger.approvals())
-        return self._report(started, judgements, facts, partial=bool(only))
+        facts = self._gatherer(started).gather(only)
+        decision = self._decide(facts, started)
+        return self._report(started, decision.judgements, facts, partial=bool(only))
 
     @_paused_collector()
     def run(
@@ -106,7 +112,7 @@ class Reconciler:
         only: Collection[MailboxRef] = (),
         *,
         command: str = "sync",
-        approve: Mapping[MailboxRef, frozenset[str]] | None = None,
+        approve: Mapping[MailboxRef, Collection[Approval]] | None = None,
         wait: float = 60.0,
         progress: Progress = lambda _done, _all: None,
         beat: Callable[[], None] = lambda: None,
@@ -117,7 +123,7 @@ class Reconciler:
         Args:
             only: the mailboxes asked for, context 0 for any context; empty = all.
             command: what the ledger notes as the reason of the run.
-            approve: digests approved for this run only, beside those in the ledger.
+            approve: what is approved for this run only, beside what the ledger knows.
             wait: seconds to wait for a run in progress.
             progress: called with (changes done, changes in all).
             beat: called whenever the run moves on, reading or writing; a run that hangs does not call it.
@@ -140,30 +146,50 @@ class Reconciler:
                 beat()
                 progress(done, everything)
 
+            def pause(seconds: float) -> None:
+                for _ in range(round(seconds)):
+                    if stop():
+                        return
+                    lease.renew()
+                    beat()
+                    self.sleep(1.0)
+
             started = self._begin()
-            facts = self._gatherer().gather(only, beat)
+            self.ledger.lapse(started)
+            self.ledger.expire(started - self.approval, started)
+            facts = self._gatherer(started).gather(only, beat)
             register(self.ledger, facts.census)
             lease.renew()
             facts = self._settle(facts)
-            approvals = _merged(self.ledger.approvals(), approve or {})
-            judgements = self._judge(facts, approvals)
-            writer = Writer(store=self.store, ledger=self.ledger, run=run, clock=self.clock, progress=told, stop=stop)
+            decision = self._decide(facts, started, approve)
+            writer = Writer(
+                store=self.store,
+                ledger=self.ledger,
+                run=run,
+                clock=self.clock,
+                progress=told,
+                stop=stop,
+                brake=self.brake,
+                spent=self._spent(started) if self.brake else 0,
+                pause=pause,
+            )
             with self._phase("apply"):
-                outcomes = writer.apply(judgements)
+                outcomes = writer.apply(decision.judgements)
                 cleared = self.caches.clear(stale(outcomes)) if self.caches is not None else Cleared(0)
             report = self._report(
                 started,
-                judgements,
+                decision.judgements,
                 facts,
                 run=run,
                 outcomes=outcomes,
                 errors=tuple(writer.errors),
+                deferred=writer.deferred,
                 cleared=cleared,
                 partial=bool(only),
                 applied=True,
             )
             with self._phase("record"):
-                self._record(report, facts)
+                self._record(report, facts, decision)
             report = replace(report, finished=self.clock(), phases=dict(self._phases))
         tell(report)
         return report
@@ -176,9 +202,9 @@ class Reconciler:
 
     def census(self) -> Census:
         """Find out which mailboxes there are; see `Gatherer.census`."""
-        return self._gatherer().census()
+        return self._gatherer(self.clock()).census()
 
-    def _gatherer(self) -> Gatherer:
+    def _gatherer(self, now: datetime) -> Gatherer:
         return Gatherer(
             mailboxes=self.mailboxes,
             configured=self.configured,
@@ -187,6 +213,7 @@ class Reconciler:
             store=self.store,
             ledger=self.ledger,
             phase=self._phase,
+            now=now,
         )
 
     def _settle(self, facts: Facts) -> Facts:
@@ -203,53 +230,35 @@ class Reconciler:
         for ref, accounts in facts.observation.accounts.items():
             for account in accounts:
                 stored[ref, account.user].append(account)
-        became = {
-            entry.seq: continuity.settle(entry.op, entry.account or 0, entry.new, stored[entry.mailbox, entry.user])
-            for entry in open_entries
-            if entry.mailbox in asked
-        }
-        self.ledger.settle(became)
-        _log.warning("run.settled", applied=sum(result == "applied" for result in became.values()), entries=len(became))
+        results = became((entry for entry in open_entries if entry.mailbox in asked), stored)
+        self.ledger.settle(results)
+        _log.warning("run.settled", applied=sum(one == "applied" for one in results.values()), entries=len(results))
         return replace(facts, claims=self.ledger.claims())
 
     # ------------------------------------------------------------------ decide
 
-    def _judge(self, facts: Facts, approvals: Mapping[MailboxRef, frozenset[str]]) -> tuple[Judgement, ...]:
-        mailboxes = facts.mailboxes
-        plans: dict[MailboxRef, MailboxPlan] = {}
-        by_context: dict[int, list[Mailbox]] = defaultdict(list)
-        for mailbox in mailboxes:
-            by_context[mailbox.context].append(mailbox)
-        with self._phase("users"):
-            known, unread = members_of(self.store, by_context, facts)
-        for context, reason in unread.items():
-            plans |= {one.ref: not_read(one, facts.claims.get(one.ref, {}), reason) for one in by_context[context]}
-        with self._phase("plan"):
-            desired = {
-                context: [desire(mailbox, facts.reads, users, facts.counts) for mailbox in by_context[context]]
-                for context, users in known.items()
-            }
-        with self._phase("users"):
-            known, lost = with_leavers(self.store, known, desired, facts)
-        for context, reason in lost.items():
-            plans |= {one.ref: not_read(one, facts.claims.get(one.ref, {}), reason) for one in by_context[context]}
-        with self._phase("plan"):
-            for context, users in known.items():
-                for one in desired[context]:
-                    ref = one.mailbox.ref
-                    stored = facts.observation.accounts.get(ref, ())
-                    owned = facts.claims.get(ref, {})
-                    primaries, wait = facts.observation.primaries, facts.wait_reason(one.mailbox)
-                    plans[ref] = plan(one, stored, owned, users, primaries, wait=wait)
-        if known and not any(users.exists for users in known.values()) and any(facts.claims.values()):
-            raise StoreRefused(
-                "none of the configured contexts has a user in this database",
-                hint="is openxchange.database.url the right one? Nothing was changed and no claim was given up",
+    def _decide(
+        self, facts: Facts, now: datetime, given: Mapping[MailboxRef, Collection[Approval]] | None = None
+    ) -> Decision:
+        """Decide by what was gathered; `given` is approved beside what the ledger knows."""
+
+        def consent() -> Consent:
+            return Consent(
+                windows=self.ledger.windows(now - self.ceilings.window),
+                approvals=_merged(self.ledger.approvals(now - self.approval), given or {}),
+                pauses=self.ledger.paused(now),
+                begun=self.ledger.begun() if self.rollout else {},
             )
-        with self._phase("plan"):
-            plans = told_once(plans)
-            windows = self.ledger.windows(self.clock() - WINDOW)
-            return judge([plans[mailbox.ref] for mailbox in mailboxes], windows, approvals, self.removals_per_run)
+
+        decider = Decider(
+            store=self.store,
+            phase=self._phase,
+            now=now,
+            ceilings=self.ceilings,
+            rollout=self.rollout,
+            readers=self.readers,
+        )
+        return decider.decide(facts, consent)
 
     # ------------------------------------------------------------------ record
 
@@ -263,6 +272,7 @@ class Reconciler:
         run: str = "",
         outcomes: tuple[Outcome, ...] = (),
         errors: tuple[str, ...] = (),
+        deferred: int = 0,
         cleared: Cleared = Cleared(0),  # noqa: B008 - a value
         applied: bool = False,
     ) -> Report:
@@ -280,6 +290,7 @@ class Reconciler:
             causes=census.causes,
             errors=errors,
             warnings=cleared.problems,
+            deferred=deferred,
             uninvalidated=cleared.left,
             server=facts.read.server,
             phases=dict(self._phases),
@@ -299,13 +310,21 @@ class Reconciler:
             if keys
         }
 
-    def _record(self, report: Report, facts: Facts) -> None:
+    def _spent(self, now: datetime) -> int:
+        """Count what the last minute has seen of repairs and new accounts."""
+        return sum(one.additions + one.updates for one in self.ledger.windows(now - MINUTE).values())
+
+    def _record(self, report: Report, facts: Facts, decision: Decision) -> None:
         self.ledger.finish(
             report,
             counts=counted(report.judgements, facts),
             cursors=advanced(report.judgements, facts),
             sightings=report.since,
+            absences=absences(report.judgements, report.outcomes, facts, report.started),
+            fingerprints=understood(report.judgements, facts, decision.prints),
         )
+        if self.keep is not None:
+            self.ledger.prune(report.started - self.keep, report.started)
 
     @contextmanager
     def _noted(self, run: str, command: str, *, partial: bool) -> Iterator[None]:
@@ -359,7 +378,6 @@ def _kept(lease: Lease) -> Iterator[None]:
 
 
 def _merged(
-    stored: Mapping[MailboxRef, frozenset[str]], given: Mapping[MailboxRef, frozenset[str]]
-) -> dict[MailboxRef, frozenset[str]]:
-    nothing: frozenset[str] = frozenset()
-    return {ref: stored.get(ref, nothing) | given.get(ref, nothing) for ref in {*stored, *given}}
+    stored: Mapping[MailboxRef, Collection[Approval]], given: Mapping[MailboxRef, Collection[Approval]]
+) -> dict[MailboxRef, tuple[Approval, ...]]:
+    return {ref: (*stored.get(ref, ()), *given.get(ref, ())) for ref in {*stored, *given}}

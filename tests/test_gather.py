@@ -32,6 +32,7 @@ SEARCH = Search("", "(description=shared-mailbox)", None, "sub", ("cn", "mail"))
 GROUP = Source(kind="group", value="")
 EVERYBODY = Source(kind="ox_group", value="0", context=1)
 CHOOSING = replace(SUPPORT, chooser=attribute("oxContext"))
+NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 PEOPLE = {1: {4: "berta", 5: "carol"}, 2: {4: "berta"}, 7: {9: "zoe"}}
 SALES_DN, TEAM_DN = "cn=sales,dc=x", "cn=team,dc=x"
 
@@ -95,6 +96,7 @@ def gatherer(
         patterns=patterns,
         ledger=ledger,
         phase=phase,
+        now=NOON,
         **given | parts,  # type: ignore[arg-type]
     )
 

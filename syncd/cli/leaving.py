@@ -32,6 +32,7 @@ def retire(
     """
     from syncd.cli.text import show  # noqa: PLC0415
     from syncd.core import verdict  # noqa: PLC0415
+    from syncd.core.changes import Approval  # noqa: PLC0415
     from syncd.errors import SyncdError  # noqa: PLC0415
     from syncd.wiring import NOTHING  # noqa: PLC0415
 
@@ -55,7 +56,7 @@ def retire(
             )
         # the run may find more than the digest names, after waiting for another: then it is held
         report = instance.retiring(replace(one, limits=NOTHING)).run(
-            [one.ref], command="retire", approve={one.ref: frozenset({judgement.digest})}
+            [one.ref], command="retire", approve={one.ref: (Approval(judgement.digest),)}
         )
         if not report.errors and not any(outcome.result == "failed" for outcome in report.outcomes):
             left = instance.ledger.claims().get(one.ref, {})

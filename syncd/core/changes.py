@@ -196,6 +196,8 @@ class Approval(NamedTuple):
     digest: str
     items: frozenset[str] | None = None
     """What was held, as `core.digest.items` names it; None = only the digest is known."""
+    limits: frozenset[str] | None = None
+    """The limits that objected to it; None = consent whatever objects."""
 
 
 # --------------------------------------------------------------------------- what became of it

@@ -14,7 +14,8 @@ from syncd.core.address import collation_key
 from syncd.core.changes import Notice
 from syncd.core.dn import InvalidDN, normalise, parse
 from syncd.core.identity import identify, skipped
-from syncd.core.model import Claim, Mailbox, MailboxRef, Source, Users
+from syncd.core.listed import PINNED, pinned
+from syncd.core.model import Claim, Mailbox, MailboxRef, Pin, Source, Users
 from syncd.core.reads import Cause, Member, Proof, SourceRead
 
 
@@ -53,6 +54,8 @@ class Desired:
     """Why sources are not complete, for counting; one for each source and cause."""
     proofs: Mapping[str, Proof] = field(default_factory=dict)
     """By name of the source."""
+    pins: Mapping[int, Pin] = field(default_factory=dict)
+    """What persons said about users, whatever the sources say."""
 
     def login(self, user: int) -> str:
         """Give the login of a user who should have the mailbox, as its member names it."""
@@ -94,7 +97,9 @@ class Desired:
         return f"the rule {silent} found no value in its entry, or may not read it" if silent is not None else None
 
     def taken_out(self, claim: Claim) -> str | None:
-        """Say that the member behind a claim was read as excluded, or as disabled; None = neither."""
+        """Say that the member behind a claim was read as excluded or disabled, or is kept out; None = none of these."""
+        if (pin := self.pins.get(claim.user)) is not None and not pin.keep:
+            return f"kept out by hand of {pin.by}"
         names = self.excluded
         if names and (claim.user in self.excluded_users or _among(names, claim.member, _key(claim.dn))):
             return "excluded"
@@ -116,6 +121,7 @@ def desire(
     reads: Mapping[Source, SourceRead],
     users: Users,
     counts: Mapping[tuple[MailboxRef, str], int],
+    pins: Mapping[int, Pin] | None = None,
 ) -> Desired:
     """Decide who should have the mailbox.
 
@@ -124,7 +130,9 @@ def desire(
         reads: what each of its sources yielded.
         users: OX users of its context; every login of every member must have been asked for.
         counts: how many members each source had at its last complete read, by mailbox and name of the source.
+        pins: what persons said, by user; each must have been asked for by id.
     """
+    pins = pins or {}
     included = [reads[source] for source in mailbox.sources]
     excluded = [reads[source] for source in mailbox.exclude]
     members = _united(included)
@@ -158,6 +166,7 @@ def desire(
     reasons += [mailbox.doubt] if mailbox.doubt else []
     elsewhere = _maybe_here(excluded, mailbox, users, accounts)
     reasons += few(elsewhere, "entries")
+    lost = _pin(accounts, pins, users)
     if not users.exists:
         reasons.append(f"context {mailbox.context} has no users in this database")
     dangling = {key: written for read in included for key, written in read.dangling.items()}
@@ -179,9 +188,12 @@ def desire(
         excludes_complete=users.exists and not elsewhere and all(read.complete for read in excluded),
         reasons=tuple(reasons),
         notes=tuple(
-            dict.fromkeys((*_notes([*included, *excluded]), *_excluding_nobody(excluded), *few(doubles, "entries")))
+            dict.fromkeys(
+                (*_notes([*included, *excluded]), *_excluding_nobody(excluded), *few(doubles, "entries"), *lost)
+            )
         ),
         causes=tuple(sorted(cause for read in (*included, *excluded) for cause in read.causes)),
+        pins=pins,
         proofs={str(read.source): read.proof for read in (*included, *excluded)},
         emptied=tuple(
             read.source
@@ -189,6 +201,19 @@ def desire(
             if read.complete and not count(mailbox, read) and counts.get((mailbox.ref, str(read.source)), 0)
         ),
     )
+
+
+def _pin(accounts: dict[int, Member], pins: Mapping[int, Pin], users: Users) -> list[str]:
+    """Give and take what pins say; tell of those whose user is gone. Where a source names the user too, it counts."""
+    lost = []
+    for user, pin in pins.items():
+        if not pin.keep:
+            accounts.pop(user, None)
+        elif user not in accounts and user in users.ids:
+            accounts[user] = pinned(pin)
+        elif user not in accounts:
+            lost.append(f"user {user}, pinned by {pin.by}, is not in Open-Xchange")
+    return lost
 
 
 def _united(reads: list[SourceRead]) -> Mapping[str, Member]:
@@ -259,11 +284,11 @@ def _among(parts: frozenset[str], member: str, key: str) -> bool:
 
 def _is_entry(member: Member) -> bool:
     """Tell whether a member comes from a directory, and not from a list of logins or a group of Open-Xchange."""
-    return not member.id.startswith(("ox:", "login:"))
+    return not member.id.startswith(("ox:", "login:", PINNED))
 
 
 def _has_stable_id(member: str) -> bool:
-    return bool(member) and not member.startswith(("dn:", "ox:", "login:"))
+    return bool(member) and not member.startswith(("dn:", "ox:", "login:", PINNED))
 
 
 def few(texts: Sequence[str], what: str, most: int = 3) -> Iterator[str]:

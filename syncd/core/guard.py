@@ -1,94 +1,109 @@
-"""What a plan may not do unasked: limits per mailbox over 24 hours, per run, and signs that a world has vanished.
+"""What a plan may not do unasked: limits per mailbox, context and run, and signs that a world has vanished.
 
 Keeps rule 4. Each direction is held alone; what is held keeps its digest, and an approval of that digest (or of the
-whole plan's) releases exactly it. The percentage's base is the claims at the window's start plus the extra accounts
-that `extra: remove` would take, so that many small steps do not add up to a landslide.
+whole plan's) releases exactly it, or what is left of it. A percentage's base is the claims at the window's start plus
+the extra accounts that `extra: remove` would take, so that many small steps do not add up to a landslide.
 
 | limit            | holds                  | when                                                                     |
 |------------------|------------------------|--------------------------------------------------------------------------|
-| removals         | removals               | applied in the window + planned > max(floor, percent of base)            |
-| additions        | creates and adoptions  | applied in the window + planned > additions                              |
-| updates          | updates                | applied in the window + planned > max(floor, percent of base)            |
+| removals         | removals               | applied in the window + planned > allowed                                |
+| additions        | creates and adoptions  | applied in the window + planned > allowed                                |
+| updates          | updates                | applied in the window + planned > allowed                                |
+| configuration    | removals               | more than the floor, at the first run after its mapping has changed      |
 | suddenly_empty   | removals (additions for| a source had members at its last complete read and has none now, however |
 |                  | an exclusion)          | few the removals are                                                     |
 | vanished         | everything             | more claimed accounts than the removals limit are not stored any more,   |
 |                  |                        | whether their users still are or not (as long as the context has any)    |
+| context          | the direction, in all  | what all mailboxes of a context together do exceeds what is allowed      |
+|                  | mailboxes of the context|                                                                         |
 | removals_per_run | removals               | all mailboxes together remove more than that                             |
 
-Held additions hold the updates of the mailbox too when one of them repairs an account whose adoption is held.
+Allowed is a percentage of the base, at least the floor, at most the cap. What a mailbox's own limit holds does not
+count for the last two. Held additions hold the updates of the mailbox too when one of them repairs an account whose
+adoption is held. An idle mailbox (staging, paused) is judged and counts for nobody else.
+
+An approval covers what is held when it names its digest, or when all of it was part of what was approved; and when the
+signs that the facts are wrong (`GRAVE`), if there are any, were there to be seen when it was given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
-from syncd.core.changes import DIRECTION, Direction, Judgement, MailboxPlan, Objection, Op
-from syncd.core.digest import digest
-from syncd.core.limits import Share, Window
+from syncd.core.changes import DIRECTION, Approval, Direction, Judgement, MailboxPlan, Objection, Op
+from syncd.core.digest import digest, items
+from syncd.core.limits import Ceilings, Share, Window
 from syncd.core.model import MailboxRef
 
 REMOVALS, ADDITIONS, UPDATES = Direction.REMOVALS, Direction.ADDITIONS, Direction.UPDATES
 EVERYTHING = frozenset(Direction)
+GRAVE = frozenset({"configuration", "suddenly_empty", "vanished"})
+"""Limits that say something about what was read, and not only about numbers."""
 RELEASE = " Release it with: "
 """Stands in a message before the command that releases what is held."""
 _NO_WINDOW = Window()
+_WORDS = {REMOVALS: "removed", ADDITIONS: "added or adopted", UPDATES: "updated"}
+DAY = timedelta(hours=24)
 
 
 def judge(
     plans: Sequence[MailboxPlan],
     windows: Mapping[MailboxRef, Window],
-    approvals: Mapping[MailboxRef, frozenset[str]],
-    removals_per_run: int,
+    approvals: Mapping[MailboxRef, Collection[Approval]],
+    ceilings: Ceilings,
+    idle: Mapping[MailboxRef, str] | None = None,
 ) -> tuple[Judgement, ...]:
     """Say of each plan which directions are held, and why.
 
     Args:
         plans: one per mailbox.
-        windows: what was applied within the last 24 hours, by mailbox.
-        approvals: approved digests by mailbox.
-        removals_per_run: over this sum every mailbox with removals is held.
+        windows: what was applied within the window, by mailbox.
+        approvals: what was approved, by mailbox.
+        ceilings: what mailboxes together may change, and how long the window is.
+        idle: mailboxes to which nothing is applied now, with the reason.
     """
-    found = [objections(plan, windows.get(plan.mailbox.ref, _NO_WINDOW)) for plan in plans]
-    removing = [
-        _count(plan, REMOVALS) if not _holds(of, REMOVALS) else 0 for plan, of in zip(plans, found, strict=True)
-    ]
-    together = _per_run(sum(removing), removals_per_run)
-    first = [
-        _judged(plan, (*of, together) if together and removals else of, approvals)
-        for plan, of, removals in zip(plans, found, removing, strict=True)
-    ]
-    if together is None:
-        return tuple(first)
+    idle = idle or {}
+    of = [objections(plan, windows.get(plan.mailbox.ref, _NO_WINDOW), ceilings.window) for plan in plans]
+    over = [one for one in _shared(plans, of, windows, ceilings, idle) if one.exceeded(one.counts)]
+    judged: list[Judgement] = []
+    for number, (plan, own) in enumerate(zip(plans, of, strict=True)):
+        found = (*own, *(one.objection() for one in over if number in one.counts))
+        judged.append(_judged(plan, found, approvals, idle.get(plan.mailbox.ref, "")))
     # What was approved no longer counts: the others go on when they fit without it.
-    rest = sum(removals for removals, judgement in zip(removing, first, strict=True) if judgement.approved is None)
-    if rest > removals_per_run:
-        return tuple(first)
-    return tuple(
-        judgement if judgement.approved else _judged(plan, of, approvals)
-        for plan, of, judgement in zip(plans, found, first, strict=True)
-    )
+    still = [one for one in over if one.exceeded([n for n in one.counts if judged[n].approved is None])]
+    if len(still) < len(over):
+        for number, (plan, own) in enumerate(zip(plans, of, strict=True)):
+            if judged[number].approved is None and any(number in one.counts for one in over):
+                found = (*own, *(one.objection() for one in still if number in one.counts))
+                judged[number] = _judged(plan, found, approvals, idle.get(plan.mailbox.ref, ""))
+    return tuple(judged)
 
 
-def objections(plan: MailboxPlan, window: Window) -> tuple[Objection, ...]:
+def objections(plan: MailboxPlan, window: Window, span: timedelta = DAY) -> tuple[Objection, ...]:
     """Give what one mailbox's plan exceeds by itself."""
-    limits = plan.mailbox.limits
-    base = max(0, plan.claimed - window.additions + window.removals) + plan.extras
-    removals, additions, updates = (_count(plan, direction) for direction in (REMOVALS, ADDITIONS, UPDATES))
+    limits, base = plan.mailbox.limits, _base(plan, window)
     found: list[Objection] = []
-    if removals and (value := window.removals + removals) > (allowed := limits.removals.allowed(base)):
-        allowance = _allowed(allowed, limits.removals, base)
-        text = f"{_applied(window.removals)}{_accounts(removals)} would be removed; {allowance}"
-        found.append(_objection("removals", {REMOVALS}, value, allowed, text))
-    if additions and (value := window.additions + additions) > (allowed := limits.additions.allowed(base)):
-        allowance = _allowed(allowed, limits.additions, base)
-        text = f"{_applied(window.additions)}{_accounts(additions)} would be added or adopted; {allowance}"
-        found.append(_objection("additions", {ADDITIONS}, value, allowed, text))
-    if updates and (value := window.updates + updates) > (allowed := limits.updates.allowed(base)):
-        allowance = _allowed(allowed, limits.updates, base)
-        text = f"{_applied(window.updates)}{_accounts(updates)} would be updated; {allowance}"
-        found.append(_objection("updates", {UPDATES}, value, allowed, text))
-    found += _emptied(plan, removals, additions)
+    for name, direction, share, applied in (
+        ("removals", REMOVALS, limits.removals, window.removals),
+        ("additions", ADDITIONS, limits.additions, window.additions),
+        ("updates", UPDATES, limits.updates, window.updates),
+    ):
+        planned = _count(plan, direction)
+        if planned and (value := applied + planned) > (allowed := share.allowed(base)):
+            text = f"{_applied(applied, span)}{_accounts(planned)} would be {_WORDS[direction]}"
+            text = f"{text}; {_allowed(allowed, share, base, span)}"
+            found.append(_objection(name, {direction}, value, allowed, text))
+    removals = _count(plan, REMOVALS)
+    if plan.configuration and removals > (allowed := limits.removals.floor):
+        text = (
+            f"its configuration has changed since the last run: {_accounts(removals)} would be removed; "
+            f"{allowed} are allowed then"
+        )
+        found.append(_objection("configuration", {REMOVALS}, removals, allowed, text))
+    found += _emptied(plan, removals, _count(plan, ADDITIONS))
     allowed = limits.removals.allowed(plan.claimed)
     lost = plan.missing + plan.gone
     if lost > allowed and (plan.changes or plan.adopted or plan.forgotten):
@@ -112,42 +127,135 @@ def _emptied(plan: MailboxPlan, removals: int, additions: int) -> list[Objection
     return found
 
 
-def _per_run(removals: int, allowed: int) -> Objection | None:
-    if removals <= allowed:
-        return None
-    text = f"this run would remove {_accounts(removals)} in all mailboxes together; {allowed} are allowed"
-    return _objection("removals_per_run", {REMOVALS}, removals, allowed, text)
+# --------------------------------------------------------------------------- several mailboxes together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Together:
+    """A limit that several mailboxes share."""
+
+    limit: str
+    direction: Direction
+    counts: Mapping[int, int]
+    """What the plans with these numbers would change; those that change nothing are left out."""
+    applied: int
+    allowed: int
+    text: str
+    """The message, with `{}` for how many accounts."""
+
+    def exceeded(self, numbers: Collection[int]) -> bool:
+        """Tell whether these plans alone are too much."""
+        changing = sum(self.counts[number] for number in numbers)
+        return changing > 0 and self.applied + changing > self.allowed
+
+    def objection(self) -> Objection:
+        """Give what is said to each of the mailboxes."""
+        planned = sum(self.counts.values())
+        text = self.text.format(_accounts(planned))
+        return _objection(self.limit, {self.direction}, self.applied + planned, self.allowed, text)
+
+
+def _shared(
+    plans: Sequence[MailboxPlan],
+    of: Sequence[tuple[Objection, ...]],
+    windows: Mapping[MailboxRef, Window],
+    ceilings: Ceilings,
+    idle: Mapping[MailboxRef, str],
+) -> list[_Together]:
+    """Give the limits of several mailboxes, with what counts for each."""
+    counts: dict[tuple[int, Direction], dict[int, int]] = defaultdict(dict)
+    for number, (plan, own) in enumerate(zip(plans, of, strict=True)):
+        for direction in () if plan.mailbox.ref in idle else Direction:
+            if not _holds(own, direction) and (count := _count(plan, direction)):
+                counts[plan.mailbox.context, direction][number] = count
+    removing = {number: n for (_, what), some in counts.items() if what is REMOVALS for number, n in some.items()}
+    allowed = ceilings.removals_per_run
+    text = f"this run would remove {{}} in all mailboxes together; {allowed} are allowed"
+    found = [
+        _Together(limit="removals_per_run", direction=REMOVALS, counts=removing, applied=0, allowed=allowed, text=text)
+    ]
+    if ceilings.context is None:
+        return found
+    contexts: dict[int, list[MailboxPlan]] = defaultdict(list)
+    for plan in plans:
+        contexts[plan.mailbox.context].append(plan)
+    for (context, direction), some in counts.items():
+        mine = [(plan, windows.get(plan.mailbox.ref, _NO_WINDOW)) for plan in contexts[context]]
+        base = sum(_base(plan, window) for plan, window in mine)
+        share: Share = getattr(ceilings.context, direction.value)
+        applied = sum(getattr(window, direction.value) for _, window in mine)
+        allowed = share.allowed(base)
+        text = (
+            f"in all mailboxes of the context together, {_applied(applied, ceilings.window)}{{}} would be "
+            f"{_WORDS[direction]}; {_allowed(allowed, share, base, ceilings.window)}"
+        )
+        found.append(
+            _Together(limit="context", direction=direction, counts=some, applied=applied, allowed=allowed, text=text)
+        )
+    return found
+
+
+# --------------------------------------------------------------------------- what becomes of a plan
 
 
 def _judged(
-    plan: MailboxPlan, found: tuple[Objection, ...], approvals: Mapping[MailboxRef, frozenset[str]]
+    plan: MailboxPlan,
+    found: tuple[Objection, ...],
+    approvals: Mapping[MailboxRef, Collection[Approval]],
+    idle: str,
 ) -> Judgement:
-    whole = digest(plan.mailbox.context, plan.mailbox.address, plan.changes, plan.adopted)
+    context, address = plan.mailbox.context, plan.mailbox.address
+    whole = digest(context, address, plan.changes, plan.adopted)
     if not found:
-        return Judgement(plan=plan, digest=whole)
+        return Judgement(plan=plan, digest=whole, idle=idle)
     held = frozenset(direction for objection in found for direction in objection.directions)
     if ADDITIONS in held and _updates_adopted(plan):
         held |= {UPDATES}  # an account whose adoption is held is not ours, so it is not changed either
-    part = digest(
-        plan.mailbox.context,
-        plan.mailbox.address,
-        (change for change in plan.changes if DIRECTION[change.op] in held),
-        plan.adopted if ADDITIONS in held else (),
-    )
-    approved = approvals.get(plan.mailbox.ref, frozenset())
-    for name in (part, whole):
-        if name in approved:
-            return Judgement(plan=plan, digest=whole, approved=name)
+    where = f"{address} in context {context}"
+    if idle:
+        told = tuple(replace(one, message=f"{where}: {one.message}. Nothing is applied now: {idle}") for one in found)
+        return Judgement(plan=plan, objections=told, held=held, digest=whole, idle=idle)
+    changes = [change for change in plan.changes if DIRECTION[change.op] in held]
+    adopted = plan.adopted if ADDITIONS in held else ()
+    part = digest(context, address, changes, adopted)
+    given = approvals.get(plan.mailbox.ref, ())
+    mine = items(context, address, changes, adopted) if given else frozenset()
+    grave = GRAVE & {one.limit for one in found}
+    exceeded, beyond = None, mine
+    for approval in given:
+        seen = approval.limits is None or grave <= approval.limits
+        if seen and (
+            approval.digest in (part, whole) or (mine and approval.items is not None and mine <= approval.items)
+        ):
+            return Judgement(plan=plan, digest=whole, approved=approval.digest)
+        if approval.items is not None and (exceeded is None or len(mine - approval.items) < len(beyond)):
+            exceeded, beyond = approval.digest, mine - approval.items
+    more = ""
+    if exceeded is not None:
+        why = f"{len(beyond)} of {len(mine)} changes were not part of it" if beyond else "it has another reason now"
+        more = f" An approval was given to {exceeded}, but {why}."
     told = tuple(
-        replace(one, message=f"{plan.mailbox.address} in context {plan.mailbox.context}: {one.message}. "
-                f"Nothing of it was done.{RELEASE}syncd approve {part}")
+        replace(one, message=f"{where}: {one.message}. Nothing of it was done.{more}{RELEASE}syncd approve {part}")
         for one in found
-    )  # fmt: skip
-    return Judgement(plan=plan, objections=told, held=held, digest=whole, held_digest=part)
+    )
+    return Judgement(
+        plan=plan,
+        objections=told,
+        held=held,
+        digest=whole,
+        held_digest=part,
+        exceeded=exceeded,
+        beyond=beyond if exceeded is not None else frozenset(),
+    )
 
 
 def _objection(limit: str, directions: Set[Direction], value: int, allowed: int, text: str) -> Objection:
     return Objection(limit=limit, directions=frozenset(directions), value=value, allowed=allowed, message=text)
+
+
+def _base(plan: MailboxPlan, window: Window) -> int:
+    """Give how many accounts were there when the window began."""
+    return max(0, plan.claimed - window.additions + window.removals) + plan.extras
 
 
 def _count(plan: MailboxPlan, direction: Direction) -> int:
@@ -164,14 +272,27 @@ def _holds(found: tuple[Objection, ...], direction: Direction) -> bool:
     return any(direction in objection.directions for objection in found)
 
 
+# --------------------------------------------------------------------------- words
+
+
 def _accounts(count: int) -> str:
     return f"{count} account{'' if count == 1 else 's'}"
 
 
-def _applied(count: int) -> str:
-    return f"after {count} within 24 hours, " if count else ""
+def _applied(count: int, span: timedelta) -> str:
+    return f"after {count} within {_span(span)}, " if count else ""
 
 
-def _allowed(count: int, share: Share | None = None, base: int = 0) -> str:
-    of = f" ({share.percent:g} % of {base} a day ago, at least {share.floor})" if share and share.percent else ""
-    return f"{count} within 24 hours are allowed{of}"
+def _allowed(count: int, share: Share, base: int, span: timedelta) -> str:
+    ago = "a day ago" if span == DAY else f"{_span(span)} ago"
+    cap = "" if share.most is None else f", at most {share.most}"
+    of = f" ({share.percent:g} % of {base} {ago}, at least {share.floor}{cap})" if share.percent else ""
+    return f"{count} within {_span(span)} are allowed{of}"
+
+
+def _span(span: timedelta) -> str:
+    minutes = round(span.total_seconds() / 60)
+    for size, unit in ((1440, "days"), (60, "hours")):
+        if minutes % size == 0 and minutes > size:
+            return f"{minutes // size} {unit}"
+    return "1 hour" if minutes == 60 else f"{minutes} minutes"

@@ -1,16 +1,18 @@
-"""Sources that no directory is asked for: groups of Open-Xchange, and logins that the configuration lists.
+"""Members that no directory is asked for: groups of Open-Xchange, logins that the configuration lists, pinned users.
 
-They give the same `SourceRead` as a group of the directory, so that everything after it treats them alike.
+Sources give the same `SourceRead` as a group of the directory, so that everything after it treats them alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from syncd.core.model import GroupRead, Rule, Source
+from syncd.core.model import GroupRead, Pin, Rule, Source
 from syncd.core.reads import Member, Proof, SourceRead
 from syncd.core.template import parse
 
+PINNED = "pin:"
+"""How the id of a member begins whom no source names."""
 _BY_LOGIN = (Rule("login", (parse("{login}"),)),)
 _BY_ID = (Rule("id", (parse("{id}"),)),)
 
@@ -50,6 +52,12 @@ def read_group(source: Source, groups: Mapping[str, GroupRead]) -> SourceRead:
         causes=frozenset(("missing",)) if group.problem else frozenset(),
         proof=Proof(server="Open-Xchange", identity="database", groups=1, values={"user": len(members)}),
     )
+
+
+def pinned(pin: Pin) -> Member:
+    """Give the member that stands for a user whom a person has given a mailbox."""
+    key, name = f"{PINNED}{pin.user}", f"oxuserid={pin.user}"
+    return Member(key, name, name, ((str(pin.user),),), (f"pinned by {pin.by}",), _BY_ID)
 
 
 def _escaped(value: str) -> str:

@@ -31,12 +31,16 @@ def is_held(judgement: Judgement, change: Change) -> bool:
 
 
 def released(judgement: Judgement) -> Iterator[Change]:
-    """Give the changes of a mailbox that no limit holds, in the plan's order."""
+    """Give the changes of a mailbox that no limit holds, in the plan's order; none while it is idle."""
+    if judgement.idle:
+        return iter(())
     return (change for change in judgement.plan.changes if not is_held(judgement, change))
 
 
 def holds(judgement: Judgement) -> int:
-    """Count what a limit holds of a mailbox: changes and, with the additions, adoptions."""
+    """Count what a limit holds of a mailbox: changes and, with the additions, adoptions; nothing while it is idle."""
+    if judgement.idle:
+        return 0
     changes = sum(is_held(judgement, change) for change in judgement.plan.changes)
     return changes + (len(judgement.plan.adopted) if Direction.ADDITIONS in judgement.held else 0)
 
@@ -49,7 +53,7 @@ def result_of(report: Report) -> Result:
     | errors of systems, or an outcome that failed               | failed     |
     | a mailbox not read completely, or anything withheld        | incomplete |
     | a discovery not complete: not all mailboxes are known      | incomplete |
-    | a direction held                                           | held       |
+    | a direction held, of a mailbox that is not idle            | held       |
     | nothing of these                                           | ok         |
     """
     if report.errors or any(outcome.result == "failed" for outcome in report.outcomes):
@@ -58,7 +62,7 @@ def result_of(report: Report) -> Result:
         not judgement.plan.complete or judgement.plan.withheld for judgement in report.judgements
     ):
         return Result.INCOMPLETE
-    if any(judgement.held for judgement in report.judgements):
+    if any(judgement.held and not judgement.idle for judgement in report.judgements):
         return Result.HELD
     return Result.OK
 
@@ -91,7 +95,7 @@ def summary(report: Report) -> dict[str, int]:
     """Count a report by the keys that `--output json` promises.
 
     In a plan `create`, `update`, `delete` and `adopted` count what would be done, in a run what was done; what a limit
-    holds counts as `held` only.
+    holds counts as `held` only, and what an idle mailbox would need as `idle` only.
     """
     done: Counter[str] = Counter()
     if report.applied:
@@ -102,9 +106,13 @@ def summary(report: Report) -> dict[str, int]:
         "create": done[Op.CREATE],
         "update": done[Op.UPDATE],
         "delete": done[Op.DELETE],
-        "adopted": sum(len(j.plan.adopted) for j in report.judgements if Direction.ADDITIONS not in j.held),
+        "adopted": sum(
+            len(j.plan.adopted) for j in report.judgements if Direction.ADDITIONS not in j.held and not j.idle
+        ),
         "unchanged": sum(judgement.plan.unchanged for judgement in report.judgements),
         "held": sum(holds(judgement) for judgement in report.judgements),
         "withheld": sum(len(judgement.plan.withheld) for judgement in report.judgements),
+        "idle": sum(len(j.plan.changes) + len(j.plan.adopted) for j in report.judgements if j.idle),
+        "deferred": report.deferred,
         "failed": sum(outcome.result == "failed" for outcome in report.outcomes),
     }

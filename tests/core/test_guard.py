@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from syncd.core.changes import Adoption, Change, Direction, Judgement, MailboxPlan, Op
+from syncd.core.changes import Adoption, Approval, Change, Direction, Judgement, MailboxPlan, Op
 from syncd.core.digest import digest
 from syncd.core.guard import judge, objections
-from syncd.core.limits import Limits, Share, Window
+from syncd.core.limits import Ceilings, Limits, Share, Window
 from syncd.core.model import MailboxRef, Source
 from syncd.core.verdict import released
 from tests.core.strategies import ADDRESS, BARRED, RIGHT, SUPPORT, WRONG, mailbox
@@ -63,7 +63,8 @@ def judged(
     per_run: int = MANY,
 ) -> tuple[Judgement, ...]:
     """Judge plans with nothing in the window and nothing approved unless told."""
-    return judge(plans, windows or {}, approved or {}, per_run)
+    approvals = {ref: [Approval(name) for name in sorted(names)] for ref, names in (approved or {}).items()}
+    return judge(plans, windows or {}, approvals, Ceilings(removals_per_run=per_run))
 
 
 def whole(plan: MailboxPlan) -> str:

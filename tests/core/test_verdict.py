@@ -130,6 +130,8 @@ def test_a_plan_counts_what_would_be_done() -> None:
         "unchanged": 6,
         "held": 2,
         "withheld": 1,
+        "idle": 0,
+        "deferred": 0,
         "failed": 0,
     }
 

@@ -20,7 +20,7 @@ from syncd.core.digest import digest
 from syncd.core.dn import parse
 from syncd.core.guard import judge
 from syncd.core.identity import identify
-from syncd.core.limits import Limits, Share, Window
+from syncd.core.limits import Ceilings, Limits, Share, Window
 from syncd.core.model import Claim, Observed
 from syncd.core.reads import Member, SourceRead
 from syncd.core.verdict import released
@@ -446,7 +446,7 @@ def test_what_the_guard_releases_is_ours_and_within_the_limits(
     world = replace(world, mailbox=box, counts={(box.ref, source): 3} if emptied else {})
     plan = world.plan()
     window = Window(additions=used, updates=used, removals=used)
-    (judgement,) = judge([plan], {box.ref: window}, {}, 4)
+    (judgement,) = judge([plan], {box.ref: window}, {}, Ceilings(removals_per_run=4))
     done = list(released(judgement))
     adopted = () if Direction.ADDITIONS in judgement.held else plan.adopted
     count = {op: sum(change.op is op for change in done) for op in Op}
