@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from syncd.cli import pinning
 from syncd.cli.options import loaded, say
 
 if TYPE_CHECKING:
     from syncd.byhand.asking import People
-    from syncd.byhand.writing import ByHand, Done
+    from syncd.byhand.work import Done
+    from syncd.byhand.writing import ByHand
     from syncd.cli.account_options import Given
     from syncd.settings.loading import Settings
 
@@ -52,6 +54,8 @@ def _command(command: str) -> Callable[[typer.Context], None]:
 for name in ABOUT:
     settings = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
     app.command(name, context_settings=settings)(_command(name))
+app.command()(pinning.pins)
+app.command()(pinning.unpin)
 
 
 def in_syncd(command: str, argv: Sequence[str]) -> int:
@@ -151,7 +155,8 @@ def _write(command: str, given: Given, context: int, settings: Settings) -> Done
         whom = people(hand.store, context, users, groups)
         done = task(whom)
         _tell(command, done, whom, f"{address} in context {context}")
-        _warn(command, done, hand, context, address)
+        if not given.keys() & {"pin", "until"}:
+            _warn(command, done, hand, context, address)
     text = _said(command, done, whom, address, context)
     if text:
         sys.stdout.write(f"{text}\n")
@@ -161,11 +166,15 @@ def _write(command: str, given: Given, context: int, settings: Settings) -> Done
 def _task(command: str, given: Given, context: int, hand: ByHand) -> Callable[[People], Done]:
     """Give what is to be done to users, with all options understood."""
     from syncd.byhand.likeness import template  # noqa: PLC0415
+    from syncd.byhand.writing import Pinning  # noqa: PLC0415
     from syncd.cli import account_fields  # noqa: PLC0415
 
     address = given["primary-address"]
+    pin = None
+    if command != "update" and given.keys() & {"pin", "until"}:
+        pin = Pinning(until=given.until(hand.clock()))
     if command == "delete":
-        return lambda whom: hand.delete(context, whom, address)
+        return lambda whom: hand.delete(context, whom, address, pin)
     if command == "update":
         change = account_fields.change(given)
         return lambda whom: hand.update(context, whom, address, change)
@@ -175,7 +184,7 @@ def _task(command: str, given: Given, context: int, hand: ByHand) -> Callable[[P
     if account_fields.incomplete(given):
         like = template(hand.store, context, address, hand.configured(context, address))
     account = account_fields.new_account(given, like)
-    return lambda whom: hand.create(context, whom, address, account)
+    return lambda whom: hand.create(context, whom, address, account, pin)
 
 
 @contextmanager

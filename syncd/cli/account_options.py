@@ -1,16 +1,18 @@
 """The options of the four account commands, which are those of the vendor's tools, and how a command line is read.
 
 `--option value`, `--option=value` and `-o value` are understood; a value may begin with a hyphen, and of a repeated
-option the first value counts, as with the tools (ox-behaviour 14, 18.6). `--config` and `--show-passwords` are ours.
+option the first value counts, as with the tools (ox-behaviour 14, 18.6). `--config`, `--show-passwords`, `--pin` and `--until` are ours.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from syncd.byhand.asking import Exit, HandError
+from syncd.cli.times import until
 
 
 class Option(NamedTuple):
@@ -69,6 +71,13 @@ def _server(part: str) -> tuple[Option, ...]:
     )
 
 
+def _pinning(what: str) -> tuple[Option, ...]:
+    return (
+        Option("pin", help=f"{what}, whatever the mapping's sources say."),
+        Option("until", value="TIME", help="Likewise, and end it then: a date, a date and time, or 2h, 3d, 1w."),
+    )
+
+
 _CREDENTIALS = (
     Option("transport-login", value="LOGIN", help="Stored beside the transport server; OX uses --login."),
     Option("transport-password", value="PASSWORD", help="Likewise."),
@@ -80,9 +89,9 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
         Option("csv", help="Write 22 columns as CSV instead of a table."),
         Option("show-passwords", help="Write stored passwords in clear into the CSV."),
     ),
-    "create": (*_COMMON, *_ADDRESS, *_ACCOUNT, _SOURCE, _TRANSPORT_SOURCE, *_REST),
+    "create": (*_COMMON, *_ADDRESS, *_ACCOUNT, _SOURCE, _TRANSPORT_SOURCE, *_REST, *_pinning("Keep the account")),
     "update": (*_COMMON, *_ADDRESS, *_ACCOUNT, *_REST),
-    "delete": (*_COMMON, *_ADDRESS),
+    "delete": (*_COMMON, *_ADDRESS, *_pinning("Keep the users out")),
 }
 """Command → its options in the order of the help text."""
 ENVIRONMENT = ("SYNCD_CONFIG", "ADMIN_PASSWORD")
@@ -115,6 +124,19 @@ class Given(dict[str, str]):
         if word not in {"true", "false"}:
             raise HandError(f"--{name} is true or false, not {self[name]!r}", code=Exit.VALUE)
         return word == "true"
+
+    def until(self, now: datetime) -> datetime | None:
+        """Give the end that `--until` names.
+
+        Raises:
+            HandError: it is no time, or over already.
+        """
+        if "until" not in self:
+            return None
+        try:
+            return until(self["until"], now)
+        except ValueError as error:
+            raise HandError(f"--until: {error}", code=Exit.VALUE) from None
 
     def ids(self, kind: str) -> list[int]:
         """Give the ids of users or groups; `kind` is user or group.

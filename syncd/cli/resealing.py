@@ -31,13 +31,14 @@ def reseal(
     it may be the wrong key.
     """
     from syncd.byhand.asking import mailbox_of  # noqa: PLC0415
+    from syncd.byhand.resealing import reseal as resealed  # noqa: PLC0415
     from syncd.cli.account import failures, whoami  # noqa: PLC0415
     from syncd.wiring import by_hand  # noqa: PLC0415
 
     failed = False
     with by_hand(loaded(config), who=whoami(), argv=tuple(sys.argv)) as hand:
         for one in _claimed(hand, mailbox or (), context):
-            done = hand.reseal(mailbox_of(one.context, one.address), force=force)
+            done = resealed(hand, mailbox_of(one.context, one.address), force=force)
             named = f"{one.address} (context {one.context})"
             say(f"{named}: passwords of {len(done.applied)} accounts written again, of {one.claimed} claimed")
             for line in failures(done):
