@@ -43,7 +43,8 @@ def log_in(server: Server, credentials: Credentials, options: Options) -> str:
             try:
                 _show(imap, credentials)
             except TROUBLE as error:
-                raise _rejected(error, server, credentials, options) from None
+                last = imap.untagged_responses.get("BYE")
+                raise _rejected(imap.error(last[-1]) if last else error, server, credentials, options) from None
             protected = tls_of(imap.sock)
             with contextlib.suppress(*TROUBLE):
                 imap.logout()

@@ -23,6 +23,8 @@ TROUBLE = (OSError, smtplib.SMTPException, imaplib.IMAP4.error, ValueError, Type
 _WINDOW = 6
 """So many characters of a secret in a row are a part of it, and no chance."""
 _LENGTH = 200
+_NO_CODE = -1
+"""What smtplib has for the code of an answer that is none of SMTP."""
 ENDED = "the server ended the connection"
 _UP = "is the server up, the port right?"
 
@@ -67,7 +69,8 @@ def unusable(  # noqa: PLR0911 - one return a cause
         return Unusable(f"no answer within {seconds:g} s", hint=hint)
     if isinstance(error, smtplib.SMTPServerDisconnected) or str(error).endswith("EOF"):
         return Unusable(ENDED)
-    if isinstance(error, smtplib.SMTPResponseException) or said(error).startswith("* BYE"):
+    answered = isinstance(error, smtplib.SMTPResponseException) and error.smtp_code != _NO_CODE
+    if answered or said(error).startswith("* BYE"):
         return Unusable(f"the server refuses us: {said(error)}")
     if isinstance(error, OSError) and error.errno:
         return Unusable(os.strerror(error.errno).lower(), hint=_UP)
@@ -92,7 +95,8 @@ def _insecure(server: Server, error: ssl.SSLError) -> Unusable:
 def said(error: BaseException) -> str:
     """Give what a server said, from an exception of the standard library, in one line."""
     if isinstance(error, smtplib.SMTPResponseException):
-        return printable(f"{error.smtp_code} {_text(error.smtp_error)}")
+        code = "" if error.smtp_code == _NO_CODE else error.smtp_code
+        return printable(f"{code} {_text(error.smtp_error)}") or "no text"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()
     return printable(_text(error.args[0])) if error.args else type(error).__name__

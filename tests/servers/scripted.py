@@ -45,6 +45,14 @@ class Scripted:
             thread.join()
         self._listener.close()
 
+    def say(self, words: bytes) -> None:
+        """Say something to the latest client out of turn.
+
+        Raises:
+            OSError: it has gone.
+        """
+        self._plugs[-1].sendall(words)
+
     def _accept(self) -> None:
         while True:
             try:
@@ -66,3 +74,5 @@ class Scripted:
                 if answer is None:
                     return
                 plug.sendall(answer)
+                if answer.startswith((b"* BYE", b"421")):  # who says so goes
+                    return
