@@ -56,8 +56,8 @@ def test_every_command_of_the_readme_runs_as_told(playground: Path) -> None:
     config = playground / "syncd.yaml"
     export = playground / "directory.ldif"
     told = [re.sub(r"(/etc/syncd|playground)/syncd.yaml", str(config), command) for command in commands()]
-    assert len(told) == 13
-    ready, held, leaving = told[:8], told[8:10], told[10:]
+    assert len(told) == 14
+    ready, held, leaving = told[:9], told[9:11], told[11:]
     for command in ready:
         assert syncd(command).returncode == 0, command
 
