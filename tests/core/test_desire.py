@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import permutations
 
 import pytest
 
-from syncd.core.desire import Desired, desire
-from syncd.core.dn import normalise
 from syncd.core.listed import read_group, read_listed
-from syncd.core.model import Claim, GroupRead, Mailbox, MailboxRef, Source, Users
-from syncd.core.reads import Member, Proof, SourceRead
-from syncd.core.template import attribute
+from syncd.core.model import Claim, GroupRead, Source
+from syncd.core.reads import Member
+from tests.core.desiring import BOTH, FAR, NEAR, NO_ID, decided
 from tests.core.strategies import (
-    ADDRESS,
     BARRED,
     SALES,
     SUPPORT,
     claim,
     dn_of,
-    known_by,
     mailbox,
     member,
     read,
     users,
-from tests.core.desiring import BOTH, FAR, NEAR, NO_ID, REF, decided
+)
 
 
 def test_every_identified_member_should_have_the_mailbox() -> None:
