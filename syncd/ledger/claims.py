@@ -7,14 +7,15 @@ recovery after a crash, refreshing, forgetting, releasing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from syncd.core.changes import Adoption, Orphan
 from syncd.core.model import Claim, MailboxRef
-from syncd.errors import LedgerError
+from syncd.ledger.chain import Chain, Row, path_json
 from syncd.ledger.database import Work, storable
-from syncd.ledger.journal import path_json
+from syncd.ledger.journal import close, open_batches
+from syncd.ledger.mailboxes import begin, number_of
 from syncd.ledger.times import moment, stamp
 
 _COLUMNS = ("account", "held", "member", "dn", "login", "since", "seal")
@@ -51,103 +52,41 @@ def orphans(work: Work, configured: Collection[MailboxRef]) -> tuple[Orphan, ...
     )
 
 
-def register(
-    work: Work,
-    mailboxes: Iterable[tuple[MailboxRef, str]],
-    at: datetime,
-    *,
-    whole: bool = True,
-    unclear: Collection[str] = (),
-) -> None:
-    """Give every configured mailbox its row, note which rows left the configuration and which came back."""
-    stored = {
-        MailboxRef(row[1], row[2]): row
-        for row in work.rows("SELECT id, context, address_key, address, orphaned_since FROM mailboxes")
-    }
-    configured = dict(mailboxes)
-    now = stamp(at)
-    work.many(
-        "INSERT INTO mailboxes (context, address_key, address, first_seen) VALUES (?, ?, ?, ?)",
-        [(*ref, address, now) for ref, address in configured.items() if ref not in stored],
-    )
-    for ref, (number, _, _, address, orphaned) in stored.items():
-        if ref not in configured:
-            if orphaned is None and whole and ref.key not in unclear:
-                work.run("UPDATE mailboxes SET orphaned_since = ? WHERE id = ?", (now, number))
-        elif orphaned is not None or address != configured[ref]:
-            work.run("UPDATE mailboxes SET orphaned_since = NULL, address = ? WHERE id = ?", (configured[ref], number))
-
-
-def acquaint(work: Work, ref: MailboxRef, address: str, at: datetime) -> None:
-    """Give a mailbox its row unless it has one; until a run registers it, it counts as one that left."""
-    if not work.rows("SELECT id FROM mailboxes WHERE context = ? AND address_key = ?", ref):
-        work.run(
-            "INSERT INTO mailboxes (context, address_key, address, first_seen, orphaned_since) VALUES (?, ?, ?, ?, ?)",
-            (*ref, address, stamp(at), stamp(at)),
-        )
-
-
-def changed(
-    work: Work, mailboxes: Iterable[tuple[MailboxRef, str]], *, whole: bool = True, unclear: Collection[str] = ()
-) -> bool:
-    """Tell whether `register` would write anything."""
-    configured = dict(mailboxes)
-    stored = {
-        MailboxRef(context, key): (address, orphaned is not None)
-        for context, key, address, orphaned in work.rows(
-            "SELECT context, address_key, address, orphaned_since FROM mailboxes"
-        )
-    }
-    if any(stored.get(ref) != (address, False) for ref, address in configured.items()):
-        return True
-    left = (orphaned for ref, (_, orphaned) in stored.items() if ref not in configured and ref.key not in unclear)
-    return whole and not all(left)
-
-
-def number_of(work: Work, ref: MailboxRef) -> int:
-    """Give the number of a registered mailbox.
-
-    Raises:
-        LedgerError: it was never registered.
-    """
-    rows = work.rows("SELECT id FROM mailboxes WHERE context = ? AND address_key = ?", ref)
-    if not rows:
-        raise LedgerError(f"the ledger does not know the mailbox {ref.key} in context {ref.context}")
-    return int(rows[0][0])
-
-
 def adopt(work: Work, run: str, at: datetime, ref: MailboxRef, adoptions: Sequence[Adoption]) -> None:
     """Claim accounts that exist already, and note it in the journal as applied."""
-    mailbox, now = number_of(work, ref), stamp(at)
+    chain, mailbox, now = Chain(work), number_of(work, ref), stamp(at)
     work.upsert(
         "claims",
         ("mailbox", "user"),
         _COLUMNS,
         [(mailbox, a.user, a.account, 1, storable(a.member), storable(a.dn), a.login, now, a.seal) for a in adoptions],
     )
-    work.many(
-        "INSERT INTO journal (run, at, mailbox, user, login, account, op, path, result) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [(run, now, mailbox, a.user, a.login, a.account, "adopt", path_json(a.path), "applied") for a in adoptions],
+    begin(work, {mailbox}, now)
+    chain.append(
+        [Row(now, mailbox, "adopt", run, None, a.user, a.login, a.account, path_json(a.path)) for a in adoptions]
     )
 
 
 def recover(work: Work, at: datetime, ref: MailboxRef, claims: Sequence[Claim]) -> None:
     """Hold pending claims whose account was found: the run that wrote it died before it could note that."""
-    mailbox, now = number_of(work, ref), stamp(at)
+    chain, mailbox, now = Chain(work), number_of(work, ref), stamp(at)
     work.upsert(
         "claims",
         ("mailbox", "user"),
         _COLUMNS,
         [(mailbox, c.user, c.account, 1, storable(c.member), storable(c.dn), c.login, now, c.seal) for c in claims],
     )
-    work.update(
-        "journal",
-        ("mailbox", "user", "account"),
-        ("result",),
-        [(mailbox, c.user, c.account, "applied") for c in claims],
-        where="t.result = 'pending' AND t.op = 'create'",
-    )
+    begin(work, {mailbox}, now)
+    batches = open_batches(work, "mailbox = ? AND user IN ({})", [c.user for c in claims], mailbox)
+    if batches:
+        work.update(
+            "journal",
+            ("mailbox", "user", "account"),
+            ("result",),
+            [(mailbox, c.user, c.account, "applied") for c in claims],
+            where="t.result = 'pending' AND t.op = 'create'",
+        )
+        close(work, chain, batches)
 
 
 def refresh(work: Work, ref: MailboxRef, claims: Sequence[Claim]) -> None:
@@ -166,25 +105,24 @@ def refresh(work: Work, ref: MailboxRef, claims: Sequence[Claim]) -> None:
 def forget(work: Work, run: str, at: datetime, ref: MailboxRef, users: Collection[int]) -> None:
     """End claims whose account is neither wanted nor there; the journal says so."""
     mailbox = number_of(work, ref)
-    _end(work, "forget", run, stamp(at), mailbox, "AND user IN ({})", tuple(users))
+    _end(work, Row(stamp(at), mailbox, "forget", run), tuple(users))
 
 
 def release(work: Work, run: str, at: datetime, ref: MailboxRef) -> int:
     """End all claims of a mailbox and leave its accounts as they are; give how many."""
     mailbox = number_of(work, ref)
-    count = int(work.rows("SELECT COUNT(*) FROM claims WHERE mailbox = ?", (mailbox,))[0][0])
-    _end(work, "release", run, stamp(at), mailbox, "", (0,))
-    return count
+    return _end(work, Row(stamp(at), mailbox, "release", run))
 
 
-def _end(work: Work, op: str, run: str, now: int, mailbox: int, where: str, users: Sequence[int]) -> None:
-    work.each(
-        "INSERT INTO journal (run, at, mailbox, user, login, account, op, path, result) "
-        "SELECT ?, ?, mailbox, user, login, account, ?, '[]', 'applied' FROM claims WHERE mailbox = ? " + where,
-        users,
-        run,
-        now,
-        op,
-        mailbox,
-    )
-    work.each("DELETE FROM claims WHERE mailbox = ? " + where, users, mailbox)
+def _end(work: Work, entry: Row, users: Sequence[int] | None = None) -> int:
+    """End the claims of a mailbox (only those of these users), with an entry like the given one for each."""
+    chain, mailbox = Chain(work), entry.mailbox
+    claimed = "SELECT user, login, account FROM claims WHERE mailbox = ?"
+    if users is None:
+        found = work.rows(claimed, (mailbox,))
+        work.run("DELETE FROM claims WHERE mailbox = ?", (mailbox,))
+    else:
+        found = work.among(f"{claimed} AND user IN ({{}})", users, mailbox)
+        work.each("DELETE FROM claims WHERE mailbox = ? AND user IN ({})", users, mailbox)
+    chain.append([entry._replace(user=user, login=login, account=account) for user, login, account in sorted(found)])
+    return len(found)

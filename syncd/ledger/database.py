@@ -203,6 +203,14 @@ class Work:
         for start in range(0, len(numbers), _CHUNK):
             self.run(sql.format(", ".join(str(int(number)) for number in numbers[start : start + _CHUNK])), before)
 
+    def among(self, sql: str, numbers: Sequence[int], *before: object) -> list[tuple[Any, ...]]:
+        """Give the rows of a query whose `{}` stands for a list of integers, asked as often as `each` would."""
+        found: list[tuple[Any, ...]] = []
+        for start in range(0, len(numbers), _CHUNK):
+            listed = ", ".join(str(int(number)) for number in numbers[start : start + _CHUNK])
+            found += self.rows(sql.format(listed), before)
+        return found
+
     def refs(self) -> dict[int, MailboxRef]:
         """Give the mailboxes by number."""
         return {

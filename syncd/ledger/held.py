@@ -1,12 +1,21 @@
 """What a limit stopped: kept with its digest, released by it, and no longer held once it is no longer the plan.
 
-| the run says of the mailbox      | kept under the same digest | kept under another digest | nothing kept |
-|----------------------------------|----------------------------|---------------------------|--------------|
-| this digest is held              | stays as it is             | superseded                | held         |
-| an approval was used             | applied                    | superseded                |              |
-| so, but nothing could be changed | stays approved             | stays                     |              |
-| nothing is held, read completely |                            | superseded                |              |
-| nothing is held, not complete    |                            | stays: nothing is known   |              |
+| the run says of the mailbox                     | kept under the same digest    | kept under another | nothing kept |
+|-------------------------------------------------|-------------------------------|--------------------|--------------|
+| nothing is applied to it now (it is idle)       | stays                         | stays              |              |
+| this digest is held, by the same limits         | stays as it is                | superseded         | held         |
+| this digest is held, by other limits            | held for these; rejected stays| superseded         | held         |
+| an approval released it, all of it was made     | applied                       | superseded (*)     |              |
+| so, but something of it failed or is still to do| stays                         | stays              |              |
+| nothing is held, read completely                |                               | superseded         |              |
+| nothing is held, not complete                   |                               | stays: unknown     |              |
+
+(*) if it was read completely. Kept is what is held, approved or rejected. The approval that released a plan may be that
+of another digest, whose plan had more; what is `applied` or stays is that one. `All of it` are the changes that were
+held when it was approved, as far as they still are in the plan.
+
+A person approves what is held or rejected, rejects what is held or approved; an approval that nobody used for long is
+held again (`expire`). All three are in the journal.
 """
 
 from __future__ import annotations
@@ -14,25 +23,39 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from syncd.core.changes import DIRECTION, Direction, Judgement, Objection
+from syncd.core import digest as digests
+from syncd.core.changes import Adoption, Approval, Change, Direction, Judgement, Objection
 from syncd.core.model import MailboxRef
-from syncd.ledger.claims import number_of
+from syncd.core.verdict import is_held, released
+from syncd.ledger.chain import Chain, Row, by_hand
 from syncd.ledger.database import Work
+from syncd.ledger.mailboxes import number_of
 from syncd.ledger.times import moment, stamp
 from syncd.ledger.values import HeldPlan
 
 SHOWN = 1_000
 """Changes of a held plan that are stored for display; its digest covers all of them."""
 
+_OPEN = "('held', 'approved', 'rejected')"
 _QUERY = (
     "SELECT h.digest, m.context, m.address_key, m.address, h.created, h.objections, h.plan, h.state, h.approved_at, "
-    "h.approved_by FROM held_plans h JOIN mailboxes m ON m.id = h.mailbox WHERE h.state IN ('held', 'approved')"
+    "h.approved_by, h.rejected_at, h.rejected_by, h.items FROM held_plans h JOIN mailboxes m ON m.id = h.mailbox "
+    f"WHERE h.state IN {_OPEN}"
 )
+
+Place = tuple[int, str, str, int, int | None]
+"""Context, address, operation, user and account: what names a change within a run."""
+
+
+def place_of(change: Change) -> Place:
+    """Name a change within its run; what it writes may have been completed since it was planned."""
+    return change.context, change.mailbox, change.op.value, change.user, change.account
 
 
 def load(work: Work, digest: str | None = None) -> tuple[HeldPlan, ...]:
-    """Give what is held or approved (only that digest, if one is given), the oldest first."""
+    """Give what is held, approved or rejected (only that digest, if one is given), the oldest first."""
     where, values = ("", ()) if digest is None else (" AND h.digest = ?", (digest,))
     return tuple(
         HeldPlan(
@@ -45,32 +68,75 @@ def load(work: Work, digest: str | None = None) -> tuple[HeldPlan, ...]:
             state=row[7],
             approved_at=moment(row[8]),
             approved_by=row[9],
+            rejected_at=moment(row[10]),
+            rejected_by=row[11],
+            items=_items(row[12]),
         )
         for row in work.rows(f"{_QUERY}{where} ORDER BY h.created, h.id", values)
     )
 
 
-def approvals(work: Work) -> dict[MailboxRef, frozenset[str]]:
-    """Give the approved digests that were not applied yet, by mailbox."""
-    found: dict[MailboxRef, frozenset[str]] = {}
-    for digest, context, key in work.rows(
-        "SELECT h.digest, m.context, m.address_key FROM held_plans h JOIN mailboxes m ON m.id = h.mailbox "
-        "WHERE h.state = 'approved'"
+# --------------------------------------------------------------------------- what persons decide
+
+
+def approvals(work: Work, since: datetime) -> dict[MailboxRef, tuple[Approval, ...]]:
+    """Give what was approved at or after a time and is not applied yet, by mailbox, the oldest approval first."""
+    found: dict[MailboxRef, tuple[Approval, ...]] = {}
+    for digest, context, key, items, objections in work.rows(
+        "SELECT h.digest, m.context, m.address_key, h.items, h.objections FROM held_plans h "
+        "JOIN mailboxes m ON m.id = h.mailbox WHERE h.state = 'approved' AND h.approved_at >= ? "
+        "ORDER BY h.approved_at, h.id",
+        (stamp(since),),
     ):
         ref = MailboxRef(context, key)
-        found[ref] = found.get(ref, frozenset()) | {digest}
+        found[ref] = (*found.get(ref, ()), Approval(digest, _items(items), _limits(objections)))
     return found
 
 
 def approve(work: Work, digest: str, by: str, at: datetime) -> HeldPlan | None:
-    """Approve what is held under a digest; None = nothing is."""
+    """Approve what is held or rejected under a digest; None = nothing is."""
+    return _decide(work, "approve", digest, by, at)
+
+
+def reject(work: Work, digest: str, by: str, at: datetime) -> HeldPlan | None:
+    """Reject what is held or approved under a digest; None = nothing is."""
+    return _decide(work, "reject", digest, by, at)
+
+
+def _decide(work: Work, op: str, digest: str, by: str, at: datetime) -> HeldPlan | None:
+    """Note a decision, which replaces another one but not the same one of somebody else."""
+    chain, now = Chain(work), stamp(at)
+    to, other = ("approved", "rejected") if op == "approve" else ("rejected", "approved")
+    mailboxes = work.rows("SELECT mailbox FROM held_plans WHERE digest = ? AND state IN ('held', ?)", (digest, other))
     work.run(
-        "UPDATE held_plans SET state = 'approved', approved_at = ?, approved_by = ? "
-        "WHERE digest = ? AND state = 'held'",
-        (stamp(at), by, digest),
+        f"UPDATE held_plans SET state = '{to}', {to}_at = ?, {to}_by = ?, {other}_at = NULL, {other}_by = NULL "
+        "WHERE digest = ? AND state IN ('held', ?)",
+        (now, by, digest, other),
     )
+    chain.append([Row(now, mailbox, op, path=by_hand(by), reason=digest) for (mailbox,) in mailboxes])
     found = load(work, digest)
     return found[0] if found else None
+
+
+def expired(work: Work, since: datetime) -> tuple[HeldPlan, ...]:
+    """Give what was approved before a time and is not applied yet."""
+    return tuple(plan for plan in load(work) if plan.approved_at is not None and plan.approved_at < since)
+
+
+def expire(work: Work, since: datetime, at: datetime) -> tuple[HeldPlan, ...]:
+    """Hold again what was approved before a time; give it as it was approved."""
+    chain, now = Chain(work), stamp(at)
+    plans, numbers = expired(work, since), work.numbers()
+    work.run(
+        "UPDATE held_plans SET state = 'held', approved_at = NULL, approved_by = NULL "
+        "WHERE state = 'approved' AND approved_at < ?",
+        (stamp(since),),
+    )
+    chain.append([Row(now, numbers[plan.ref], "expire", reason=plan.digest) for plan in plans])
+    return plans
+
+
+# --------------------------------------------------------------------------- what runs find
 
 
 def hold(
@@ -80,25 +146,41 @@ def hold(
     objections: Sequence[Objection],
     plan: Mapping[str, object],
     at: datetime,
+    items: Collection[str] | None = None,
 ) -> None:
-    """Keep a plan until it is approved; one that is kept already stays as it is, others of the mailbox do not."""
+    """Keep a plan until it is approved; one that is kept stays unless other limits object, others of it do not."""
     mailbox = number_of(work, ref)
     supersede(work, mailbox, digest)
-    if any(held.ref == ref for held in load(work, digest)):
+    told = json.dumps([_objection(o) for o in objections])
+    for kept in load(work, digest):
+        if kept.ref != ref:
+            continue
+        if {one["limit"] for one in kept.objections} != {one.limit for one in objections}:
+            work.run(
+                "UPDATE held_plans SET objections = ?, approved_at = NULL, approved_by = NULL, "
+                "state = CASE state WHEN 'approved' THEN 'held' ELSE state END "
+                f"WHERE mailbox = ? AND digest = ? AND state IN {_OPEN}",
+                (told, mailbox, digest),
+            )
         return
     work.run(
-        "INSERT INTO held_plans (digest, mailbox, created, objections, plan, state) VALUES (?, ?, ?, ?, ?, 'held')",
-        (digest, mailbox, stamp(at), json.dumps([_objection(o) for o in objections]), json.dumps(plan)),
+        "INSERT INTO held_plans (digest, mailbox, created, objections, plan, items, state) "
+        "VALUES (?, ?, ?, ?, ?, ?, 'held')",
+        (digest, mailbox, stamp(at), told, json.dumps(plan), None if items is None else json.dumps(sorted(items))),
     )
 
 
 def supersede(work: Work, mailbox: int, but: str = "") -> None:
-    """End whatever is held or approved for a mailbox, except under one digest."""
+    """End whatever is kept of a mailbox, except under one digest."""
     work.run(
-        "UPDATE held_plans SET state = 'superseded' "
-        "WHERE mailbox = ? AND state IN ('held', 'approved') AND digest <> ?",
+        f"UPDATE held_plans SET state = 'superseded' WHERE mailbox = ? AND state IN {_OPEN} AND digest <> ?",
         (mailbox, but),
     )
+
+
+class _Kept(NamedTuple):
+    limits: frozenset[str]
+    items: str | None
 
 
 def note(
@@ -107,68 +189,90 @@ def note(
     numbers: Mapping[MailboxRef, int],
     at: datetime,
     *,
-    used: Collection[MailboxRef],
+    made: Collection[Place] | None,
 ) -> None:
     """Bring what is held into line with what the guard said in this run (table above).
 
-    `used` has the mailboxes of which something was done.
+    `made` has the changes that were applied; None = the run applied nothing and was not to.
     """
-    open_plans: dict[MailboxRef, set[str]] = {}
-    for held in load(work):
-        open_plans.setdefault(held.ref, set()).add(held.digest)
+    stored: dict[int, dict[str, _Kept]] = {}
+    for mailbox, digest, *kept in work.rows(
+        f"SELECT mailbox, digest, objections, items FROM held_plans WHERE state IN {_OPEN}"
+    ):
+        stored.setdefault(mailbox, {})[digest] = _Kept(_limits(kept[0]), kept[1])
     for judgement in judgements:
-        ref = judgement.plan.mailbox.ref
-        stored = open_plans.get(ref, set())
-        if judgement.approved in stored and ref not in used:
+        mailbox = numbers[judgement.plan.mailbox.ref]
+        plans = stored.get(mailbox, {})
+        if judgement.idle:
             continue
-        if judgement.approved in stored:
+        if judgement.approved in plans:
+            if made is None or _left(judgement, _items(plans[judgement.approved].items), made):
+                continue
             work.run(
-                "UPDATE held_plans SET state = 'applied' "
-                "WHERE mailbox = ? AND digest = ? AND state IN ('held', 'approved')",
-                (numbers[ref], judgement.approved),
+                f"UPDATE held_plans SET state = 'applied' WHERE mailbox = ? AND digest = ? AND state IN {_OPEN}",
+                (mailbox, judgement.approved),
             )
         if judgement.held_digest is None:
-            if stored and judgement.plan.complete:
-                supersede(work, numbers[ref])
-        elif stored != {judgement.held_digest}:
-            hold(work, ref, judgement.held_digest, judgement.objections, shown(judgement), at)
+            if plans and judgement.plan.complete:
+                supersede(work, mailbox)
+            continue
+        limits = frozenset(objection.limit for objection in judgement.objections)
+        if {digest: one.limits for digest, one in plans.items()} != {judgement.held_digest: limits}:
+            ref, told = judgement.plan.mailbox.ref, items(judgement)
+            hold(work, ref, judgement.held_digest, judgement.objections, shown(judgement), at, told)
+
+
+def _left(judgement: Judgement, approved: Collection[str] | None, made: Collection[Place]) -> bool:
+    """Tell whether something is still to do of what was approved; None = nobody knows what exactly that was."""
+    mailbox = judgement.plan.mailbox
+    open_changes = (change for change in released(judgement) if place_of(change) not in made)
+    if approved is None:
+        return any(True for _ in open_changes)
+    return any(digests.item(mailbox.context, mailbox.address, change) in approved for change in open_changes)
+
+
+def items(judgement: Judgement) -> frozenset[str]:
+    """Name all that is held of a judgement, as `core.digest.items` does."""
+    mailbox = judgement.plan.mailbox
+    changes = [change for change in judgement.plan.changes if is_held(judgement, change)]
+    adopted = judgement.plan.adopted if Direction.ADDITIONS in judgement.held else ()
+    return digests.items(mailbox.context, mailbox.address, changes, adopted)
 
 
 def shown(judgement: Judgement) -> dict[str, object]:
-    """Give what is held of a judgement as JSON can hold it: `changes` (the first 1,000) and `total`."""
-    changes: list[dict[str, object]] = []
-    total = 0
-    for change in _held(judgement):
+    """Give what is held of a judgement as JSON can hold it: `changes` (the first 1,000) and `total`.
+
+    What an approval did not cover is marked `new`, if there was one.
+    """
+    mailbox, changes, total = judgement.plan.mailbox, list[dict[str, object]](), 0
+    for one in _held(judgement):
         total += 1
         if len(changes) < SHOWN:
-            changes.append(change)
+            told = _told(judgement, one)
+            if judgement.beyond and digests.item(mailbox.context, mailbox.address, one) in judgement.beyond:
+                told["new"] = True
+            changes.append(told)
     return {"changes": changes, "total": total}
 
 
-def _held(judgement: Judgement) -> Iterator[dict[str, object]]:
-    for change in judgement.plan.changes:
-        if DIRECTION[change.op] in judgement.held:
-            yield {
-                "op": change.op.value,
-                "context": change.context,
-                "user": change.user,
-                "login": change.login,
-                "mailbox": change.mailbox,
-                "path": list(change.path),
-                "fields": {name: list(pair) for name, pair in change.changed().items()},
-            }
+def _held(judgement: Judgement) -> Iterator[Change | Adoption]:
+    yield from (change for change in judgement.plan.changes if is_held(judgement, change))
     if Direction.ADDITIONS in judgement.held:
-        mailbox = judgement.plan.mailbox
-        for adoption in judgement.plan.adopted:
-            yield {
-                "op": "adopt",
-                "context": mailbox.context,
-                "user": adoption.user,
-                "login": adoption.login,
-                "mailbox": mailbox.address,
-                "path": list(adoption.path),
-                "fields": {},
-            }
+        yield from judgement.plan.adopted
+
+
+def _told(judgement: Judgement, one: Change | Adoption) -> dict[str, object]:
+    mailbox = judgement.plan.mailbox
+    fields = one.changed() if isinstance(one, Change) else {}
+    return {
+        "op": one.op.value if isinstance(one, Change) else "adopt",
+        "context": mailbox.context,
+        "user": one.user,
+        "login": one.login,
+        "mailbox": one.mailbox if isinstance(one, Change) else mailbox.address,
+        "path": list(one.path),
+        "fields": {name: list(pair) for name, pair in fields.items()},
+    }
 
 
 def _objection(objection: Objection) -> dict[str, object]:
@@ -179,3 +283,11 @@ def _objection(objection: Objection) -> dict[str, object]:
         "allowed": objection.allowed,
         "message": objection.message,
     }
+
+
+def _items(text: str | None) -> frozenset[str] | None:
+    return None if text is None else frozenset(json.loads(text))
+
+
+def _limits(objections: str) -> frozenset[str]:
+    return frozenset(one["limit"] for one in json.loads(objections))

@@ -11,7 +11,8 @@ being killed anywhere in between leaves pending rows, which the next run finds (
 | delete | journal row                | claim removed      | claim unchanged       | claim removed if it was applied |
 
 A create whose id is the server's is announced with UNNUMBERED in place of the id, which concluding replaces; settled
-without one, the journal has no id.
+without one, the journal has no id. Whoever changes what became of a batch also closes it: appends what its changes look
+like now (see `chain`).
 
 Statements go by batch, never by account (except failures): 1,000 accounts are about a dozen statements.
 """
@@ -20,14 +21,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from syncd.core.changes import BY_HAND, Change, Op
 from syncd.core.limits import Window
 from syncd.core.model import UNNUMBERED, Fields, MailboxRef
 from syncd.errors import LedgerError
+from syncd.ledger.chain import CONCLUDE, EVERYTHING, Chain, Row, path_json
 from syncd.ledger.database import Work, storable
+from syncd.ledger.mailboxes import begin
 from syncd.ledger.times import stamp
 from syncd.ledger.values import Intent, Rows, Unsettled
 
@@ -42,7 +45,7 @@ def intend(work: Work, run: str, batch: str, at: datetime, intents: Sequence[Int
     Raises:
         LedgerError: a mailbox was never registered.
     """
-    numbers, now = work.numbers(), stamp(at)
+    chain, numbers, now = Chain(work), work.numbers(), stamp(at)
     unknown = {intent.ref for intent in intents} - numbers.keys()
     if unknown:
         raise LedgerError(f"the ledger does not know the mailbox {min(unknown).key} in context {min(unknown).context}")
@@ -67,21 +70,17 @@ def intend(work: Work, run: str, batch: str, at: datetime, intents: Sequence[Int
             if claims and change.op is Op.CREATE
         ],
     )
-    work.many(
-        "INSERT INTO journal (run, batch, at, mailbox, user, login, account, op, path, old, new, result) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [_row(run, batch, now, numbers[intent.ref], intent, texts) for intent in intents],
-    )
+    chain.append([_row(run, batch, now, numbers[intent.ref], intent, texts) for intent in intents])
     work.upsert("texts", ("digest",), ("body",), texts.shared())
 
 
-def _row(run: str, batch: str, now: int, mailbox: int, intent: Intent, texts: _Texts) -> tuple[object, ...]:
+def _row(run: str, batch: str, now: int, mailbox: int, intent: Intent, texts: _Texts) -> Row:
     change: Change = intent.change
     old = texts.rows(intent.old, change.old)
     new = None if change.op is Op.DELETE else texts.digest(texts.rows(intent.new, change.new))
-    path = texts.path(change.path)
+    path, reason = texts.path(change.path), storable(change.reason) or None
     user, login, op = change.user, change.login, change.op.value
-    return run, batch, now, mailbox, user, login, intent.account, op, path, old, new, "pending"
+    return Row(now, mailbox, op, run, batch, user, login, intent.account, path, old, new, reason, "pending")
 
 
 def conclude(
@@ -92,6 +91,7 @@ def conclude(
     numbered: Mapping[tuple[MailboxRef, int], int],
 ) -> None:
     """Note what became of a batch: the accounts in `failed` were not changed, all others were."""
+    chain = Chain(work)
     numbers = work.numbers() if failed or seals or numbered else {}
     unsealed = {(ref, user) for ref, user, _ in failed}
     if failed:
@@ -105,7 +105,7 @@ def conclude(
         _with_claims(work, "delete", batch, Op.CREATE, "failed", "held = 0")
     if numbered:
         _number(work, batch, [(numbers[ref], user, account) for (ref, user), account in numbered.items()])
-    work.run("UPDATE journal SET result = 'applied' WHERE batch = ? AND +result = 'pending'", (batch,))
+    applied = work.run("UPDATE journal SET result = 'applied' WHERE batch = ? AND +result = 'pending'", (batch,))
     _with_claims(work, "hold", batch, Op.CREATE, "applied", "held = 0")
     _with_claims(work, "delete", batch, Op.DELETE, "applied", "1 = 1")
     work.update(
@@ -116,6 +116,8 @@ def conclude(
     )
     if any(account == UNNUMBERED for _, _, account in failed):
         work.run(f"UPDATE journal SET account = NULL WHERE batch = ? AND account = {UNNUMBERED}", (batch,))
+    if applied or failed:
+        close(work, chain, [batch])
 
 
 def _number(work: Work, batch: str, places: Sequence[tuple[int, int, int]]) -> None:
@@ -153,7 +155,7 @@ def windows(work: Work, since: datetime) -> dict[MailboxRef, Window]:
     counted: dict[MailboxRef, dict[str, int]] = {}
     for mailbox, op, count in work.rows(
         "SELECT mailbox, op, COUNT(*) FROM journal WHERE result IN ('applied', 'pending') AND at >= ? "
-        "AND path NOT LIKE ? GROUP BY mailbox, op",
+        "AND op IN ('create', 'adopt', 'update', 'delete') AND path NOT LIKE ? GROUP BY mailbox, op",
         (stamp(since), f'["{BY_HAND}"%'),
     ):
         counted.setdefault(refs[mailbox], {})[op] = int(count)
@@ -164,7 +166,6 @@ def windows(work: Work, since: datetime) -> dict[MailboxRef, Window]:
             removals=ops.get("delete", 0),
         )
         for ref, ops in counted.items()
-        if ops.keys() & {"create", "adopt", "update", "delete"}
     }
 
 
@@ -187,6 +188,8 @@ def settle(work: Work, results: Mapping[int, str]) -> None:
     claims of creates are left to `recover` and `forget`, except those without an id: they can never own anything, and
     the next create of the user, maybe one by hand, must not give them one.
     """
+    chain = Chain(work)
+    batches = open_batches(work, "seq IN ({})", [*results])
     work.update(
         "journal", ("seq",), ("result",), [(seq, result) for seq, result in results.items()], "t.result = 'pending'"
     )
@@ -203,14 +206,44 @@ def settle(work: Work, results: Mapping[int, str]) -> None:
     gone = "(SELECT mailbox, user, account FROM journal WHERE op = 'delete' AND seq IN ({}))"
     if work.sqlite:
         work.each(f"DELETE FROM claims WHERE (mailbox, user, account) IN {gone}", applied)
-        return
-    same = "j.mailbox = c.mailbox AND j.user = c.user AND j.account = c.account"
-    work.each(f"DELETE c FROM claims c JOIN {gone} j ON {same}", applied)
+    else:
+        same = "j.mailbox = c.mailbox AND j.user = c.user AND j.account = c.account"
+        work.each(f"DELETE c FROM claims c JOIN {gone} j ON {same}", applied)
+    close(work, chain, batches)
 
 
-def path_json(path: Iterable[str]) -> str:
-    """Give a member's path as the journal stores it."""
-    return json.dumps([storable(step) for step in path], ensure_ascii=False)
+def open_batches(work: Work, where: str, numbers: Sequence[int], *before: object) -> list[str]:
+    """Give the batches of pending changes; `{}` in `where` stands for the numbers."""
+    found = work.among(f"SELECT DISTINCT batch FROM journal WHERE result = 'pending' AND {where}", numbers, *before)
+    return sorted({batch for (batch,) in found})
+
+
+def close(work: Work, chain: Chain, batches: Collection[str]) -> None:
+    """Append the conclusion of each batch: what its changes look like now; mailboxes that got their first have begun.
+
+    Its time is that of the last change it is about: when that was announced, not when it was concluded.
+    """
+    texts, rows, begun = _Texts(), [], dict[int, int]()
+    for batch in batches:
+        changes = work.rows(
+            "SELECT seq, result, account, error, run, at, mailbox, op FROM journal WHERE batch = ? AND op <> ? "
+            "ORDER BY seq",
+            (batch, CONCLUDE),
+        )
+        if not changes:
+            continue
+        *_, run, at, _, _ = changes[-1]
+        begun |= {change[6]: at for change in changes if change[1] == "applied" and change[7] == Op.CREATE.value}
+        rows.append(Row(at, EVERYTHING, CONCLUDE, run, batch, new=texts.digest(conclusion(changes))))
+    for at in {*begun.values()}:
+        begin(work, [mailbox for mailbox, first in begun.items() if first == at], at)
+    chain.append(rows)
+    work.upsert("texts", ("digest",), ("body",), texts.shared())
+
+
+def conclusion(changes: Iterable[Sequence[object]]) -> str:
+    """Write down what became of changes, given as (seq, result, account, error, ...) by seq."""
+    return _CONCLUSION.encode([change[:4] for change in changes])
 
 
 class _Texts:
@@ -264,6 +297,7 @@ def _plain(value: object) -> object:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
+_CONCLUSION = json.JSONEncoder(separators=(",", ":"))
 _ENCODER = json.JSONEncoder(default=_plain)  # ASCII only: a lone surrogate survives as its escape
 
 

@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from syncd.core.changes import Adoption, Objection, Orphan, Report
-from syncd.core.limits import Window
-from syncd.core.model import Claim, MailboxRef
-from syncd.ledger import claims, held, journal, lease, record, schema
+from syncd.core.changes import Adoption, Approval, Objection, Orphan, Report
+from syncd.core.limits import Absence, Window
+from syncd.core.model import Claim, MailboxRef, Pin
+from syncd.ledger import absences, claims, held, journal, lease, mailboxes, pins, record, schema
 from syncd.ledger.database import Database
-from syncd.ledger.values import Cursor, HeldPlan, Intent, LedgerOptions, MailboxStatus, Run, Unsettled
+from syncd.ledger.values import Cursor, HeldPlan, Intent, LedgerOptions, MailboxStatus, Pause, Run, Unsettled
 
 
 class Ledger:
@@ -89,10 +89,35 @@ class Ledger:
         with self._database.reading() as work:
             return record.load_cursors(work)
 
-    def approvals(self) -> dict[MailboxRef, frozenset[str]]:
-        """Give the digests that were approved and are not applied yet."""
+    def approvals(self, since: datetime) -> dict[MailboxRef, tuple[Approval, ...]]:
+        """Give what was approved at or after a time and is not applied yet."""
         with self._database.reading() as work:
-            return held.approvals(work)
+            return held.approvals(work, since)
+
+    def pins(self, now: datetime) -> dict[MailboxRef, dict[int, Pin]]:
+        """Give the pins in force by mailbox and user; mailboxes without one are left out."""
+        with self._database.reading() as work:
+            return pins.pins(work, now)
+
+    def paused(self, now: datetime) -> tuple[Pause, ...]:
+        """Give the pauses in force; that of everything, if there is one, comes first."""
+        with self._database.reading() as work:
+            return pins.paused(work, now)
+
+    def absences(self) -> dict[MailboxRef, dict[int, Absence]]:
+        """Give which users were absent at the last complete reads, by mailbox and user."""
+        with self._database.reading() as work:
+            return absences.load(work)
+
+    def fingerprints(self) -> dict[MailboxRef, str]:
+        """Give the last kept fingerprint of each mailbox's mapping; mailboxes without one are left out."""
+        with self._database.reading() as work:
+            return mailboxes.fingerprints(work)
+
+    def begun(self) -> dict[MailboxRef, datetime]:
+        """Give when each mailbox got its first account of ours; mailboxes that never had one are left out."""
+        with self._database.reading() as work:
+            return mailboxes.begun(work)
 
     def orphans(self, configured: Collection[MailboxRef]) -> tuple[Orphan, ...]:
         """Give the mailboxes with claims that are not among all the configured ones."""
@@ -105,7 +130,7 @@ class Ledger:
             return journal.unsettled(work)
 
     def held(self) -> tuple[HeldPlan, ...]:
-        """Give what is held or approved, the oldest first."""
+        """Give what is held, approved or rejected, the oldest first."""
         with self._database.reading() as work:
             return held.load(work)
 
@@ -133,7 +158,7 @@ class Ledger:
 
     def register(
         self,
-        mailboxes: Iterable[tuple[MailboxRef, str]],
+        configured: Iterable[tuple[MailboxRef, str]],
         *,
         whole: bool = True,
         unclear: Collection[str] = (),
@@ -144,22 +169,22 @@ class Ledger:
         Those that are known and not given are orphaned from now on; those that came back are not any more.
 
         Args:
-            mailboxes: all of them, as far as they are known.
+            configured: all of them, as far as they are known.
             whole: false = not all could be found out, so nothing is orphaned now.
             unclear: keys of addresses that are not given and have not left either: they stay as they are.
             at: when; now by default.
         """
-        given = tuple(mailboxes)
+        given = tuple(configured)
         with self._database.reading() as work:
-            if not claims.changed(work, given, whole=whole, unclear=unclear):
+            if not mailboxes.changed(work, given, whole=whole, unclear=unclear):
                 return
         with self._database.writing() as work:
-            claims.register(work, given, at or datetime.now(UTC), whole=whole, unclear=unclear)
+            mailboxes.register(work, given, at or datetime.now(UTC), whole=whole, unclear=unclear)
 
     def acquaint(self, ref: MailboxRef, address: str, at: datetime) -> None:
         """Make a mailbox known for which something is done by hand; one that no mapping has counts as left."""
         with self._database.writing() as work:
-            claims.acquaint(work, ref, address, at)
+            mailboxes.acquaint(work, ref, address, at)
 
     def begin(self, run: str, command: str, started: datetime) -> None:
         """Note that a run starts; ask while holding the run lease: earlier runs without an end were interrupted."""
@@ -217,9 +242,15 @@ class Ledger:
                 claims.forget(work, run, at, ref, users)
 
     def release(self, run: str, at: datetime, ref: MailboxRef) -> int:
-        """End all claims of a mailbox, leaving its accounts as they are; give how many."""
+        """End all claims of a mailbox, leaving its accounts as they are; give how many.
+
+        Its pins end too, and what was remembered of who is absent.
+        """
         with self._database.writing() as work:
-            held.supersede(work, claims.number_of(work, ref))
+            number = mailboxes.number_of(work, ref)
+            held.supersede(work, number)
+            absences.leave(work, number)
+            pins.leave(work, ref, run, at)
             return claims.release(work, run, at, ref)
 
     def settle(self, results: Mapping[int, str]) -> None:
@@ -235,15 +266,67 @@ class Ledger:
         objections: Sequence[Objection],
         plan: Mapping[str, object],
         at: datetime,
+        items: Collection[str] | None = None,
     ) -> None:
-        """Keep a plan until its digest is approved; `finish` does it for runs, this is for retiring a mailbox."""
+        """Keep a plan until its digest is approved; `finish` does it for runs, this is for commands.
+
+        `items` has all that is held (`held.items` gives it); without it an approval is good for exactly this digest.
+        """
         with self._database.writing() as work:
-            held.hold(work, ref, digest, objections, plan, at)
+            held.hold(work, ref, digest, objections, plan, at, items)
 
     def approve(self, digest: str, by: str, at: datetime) -> HeldPlan | None:
-        """Approve what is held under a digest, for the next run; None = nothing is held under it."""
+        """Approve what is held, or was rejected, under a digest, for the next run; None = nothing is."""
         with self._database.writing() as work:
             return held.approve(work, digest, by, at)
+
+    def reject(self, digest: str, by: str, at: datetime) -> HeldPlan | None:
+        """Reject what is held, or was approved, under a digest; None = nothing is."""
+        with self._database.writing() as work:
+            return held.reject(work, digest, by, at)
+
+    def expire(self, since: datetime, at: datetime) -> tuple[HeldPlan, ...]:
+        """Hold again what was approved before a time and not applied since; give it as it was approved."""
+        with self._database.reading() as work:
+            if not held.expired(work, since):
+                return ()
+        with self._database.writing() as work:
+            return held.expire(work, since, at)
+
+    def pin(self, ref: MailboxRef, given: Sequence[Pin], at: datetime, logins: Mapping[int, str] | None = None) -> None:
+        """Pin users to a mailbox, or away from it; `logins` are for the journal."""
+        with self._database.writing() as work:
+            pins.pin(work, ref, given, at, logins or {})
+
+    def unpin(
+        self,
+        ref: MailboxRef,
+        users: Collection[int],
+        by: str,
+        at: datetime,
+        logins: Mapping[int, str] | None = None,
+    ) -> int:
+        """End pins of these users; give how many there were."""
+        with self._database.writing() as work:
+            return pins.unpin(work, ref, users, by, at, logins or {})
+
+    def pause(self, ref: MailboxRef | None, until: datetime | None, by: str, at: datetime) -> None:
+        """Note that nothing is to be applied to a mailbox, or (None) to any, until a time or until it is resumed."""
+        with self._database.writing() as work:
+            pins.pause(work, ref, until, by, at)
+
+    def resume(self, ref: MailboxRef | None, by: str, at: datetime) -> bool:
+        """End the pause of a mailbox, or (None) that of everything; tell whether there was one."""
+        with self._database.writing() as work:
+            return pins.resume(work, ref, by, at)
+
+    def lapse(self, now: datetime) -> int:
+        """Remove pins and pauses that have ended by their time, which the journal says; give how many."""
+        with self._database.reading() as work:
+            if not pins.lapsed(work, now):
+                return 0
+        with self._database.writing() as work:
+            return pins.lapse(work, now)
 
     def finish(
         self,
@@ -252,16 +335,20 @@ class Ledger:
         counts: Mapping[tuple[MailboxRef, str], int] | None = None,
         cursors: Mapping[MailboxRef, Cursor] | None = None,
         sightings: Mapping[tuple[str, MailboxRef], Collection[str]] | None = None,
+        absences: Mapping[MailboxRef, Mapping[int, Absence]] | None = None,
+        fingerprints: Mapping[MailboxRef, str] | None = None,
     ) -> None:
         """Remember a run: its result, held plans, each mailbox's state, member counts, cursors, sightings.
 
         Only mailboxes of the report are touched. `counts` are to be given only for sources that were read to the end
         and were not held as suddenly empty, `cursors` for mailboxes whose members were all read: the others keep what
         they had. `sightings` of a mailbox are all that is
-        seen now: what was seen before and is not given is forgotten.
+        seen now: what was seen before and is not given is forgotten. So are `absences`, for the mailboxes given;
+        `fingerprints` (at most 64 characters each) replace those of the mailboxes given.
         """
+        given = (counts or {}, cursors or {}, sightings or {}, absences or {}, fingerprints or {})
         with self._database.writing() as work:
-            record.finish(work, report, counts or {}, cursors or {}, sightings or {})
+            record.finish(work, report, *given)
 
     def lease(
         self,

@@ -1,4 +1,4 @@
-"""What is remembered of a run after it: its result, each mailbox's state, member counts, cursors, sightings.
+"""What is remembered of a run after it: its result, what is held, each mailbox's state, counts, cursors, sightings.
 
 Only mailboxes that the report covers are touched, and only rows that differ are written.
 """
@@ -12,10 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from syncd.core.changes import Judgement, Op, Report
+from syncd.core.limits import Absence
 from syncd.core.model import MailboxRef
 from syncd.core.verdict import result_of, summary
-from syncd.ledger import held
+from syncd.ledger import absences, held
 from syncd.ledger.database import Work, storable
+from syncd.ledger.mailboxes import mark
 from syncd.ledger.times import moment, stamp
 from syncd.ledger.values import Cursor, MailboxStatus, Run
 
@@ -56,6 +58,8 @@ def finish(
     counts: Mapping[tuple[MailboxRef, str], int],
     cursors: Mapping[MailboxRef, Cursor],
     sightings: Mapping[tuple[str, MailboxRef], Collection[str]],
+    absent: Mapping[MailboxRef, Mapping[int, Absence]],
+    fingerprints: Mapping[MailboxRef, str],
 ) -> None:
     """Remember a run that came to its end."""
     numbers = work.numbers()
@@ -74,7 +78,8 @@ def finish(
             report.run,
         ),
     )
-    held.note(work, covered, numbers, report.finished, used=_used(report))
+    made = {held.place_of(one.change) for one in report.outcomes if one.result == "applied"}
+    held.note(work, covered, numbers, report.finished, made=made if report.applied else None)
     now = stamp(report.finished)
     became = Counter(
         (one.change.context, one.change.mailbox, one.change.op if one.result == "applied" else "failed")
@@ -93,18 +98,10 @@ def finish(
         (kind, numbers[ref], storable(s)) for (kind, ref), found in sightings.items() if ref in numbers for s in found
     }
     _see(work, {sighting for sighting in seen if sighting[1] in mailboxes}, mailboxes, stamp(report.started))
-
-
-def _used(report: Report) -> frozenset[MailboxRef]:
-    """Give the mailboxes whose plan was made, at least in part: an approval of which nothing was done is still one."""
-    if not report.applied:
-        return frozenset()
-    done = {(one.change.context, one.change.mailbox) for one in report.outcomes if one.result == "applied"}
-    return frozenset(
-        plan.mailbox.ref
-        for plan in (judgement.plan for judgement in report.judgements)
-        if plan.adopted or not plan.changes or (plan.mailbox.context, plan.mailbox.address) in done
-    )
+    if absent:
+        absences.keep(work, numbers, absent)
+    if fingerprints:
+        mark(work, numbers, fingerprints)
 
 
 def _state(judgement: Judgement, became: Mapping[tuple[int, str, str], int]) -> dict[str, object]:

@@ -4,7 +4,7 @@ Kept narrow: claims and journal rows carry a mailbox's number instead of its add
 since 1970 in UTC: they sort, compare and index alike in SQLite and MySQL, neither of which would give them back with a
 time zone. What a change writes is the same for all accounts of a mailbox, so the journal names it by its digest and
 `texts` has it once: 10,000 creates would be 15 MB otherwise. Text is compared byte by byte (`utf8mb4_bin`): what is
-equal by collation was decided before, in Python.
+equal by collation was decided before, in Python. Words that MySQL keeps for itself (by, reads) are no column names.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import SchemaItem
 
-HEAD = "0001"
+HEAD = "0002"
 """The schema that this code reads and writes: the newest revision in `migrations/versions`."""
 
 VERSION_TABLE = "schema_version"
@@ -45,6 +45,8 @@ mailboxes = _table(
     Column("address", Text, nullable=False),
     Column("first_seen", BigInteger, nullable=False),
     Column("orphaned_since", BigInteger),
+    Column("fingerprint", String(64)),
+    Column("begun", BigInteger),
     Index("mailboxes_ref", "context", "address_key", unique=True),
 )
 mailbox_status = _table(
@@ -98,9 +100,23 @@ journal = _table(
     Column("new", String(64)),
     Column("result", String(16), nullable=False),
     Column("error", Text),
+    Column("reason", Text),
+    Column("hash", String(64)),
     Index("journal_batch", "batch"),
+    Index("journal_run", "run"),
+    Index("journal_new", "new"),
     Index("journal_result", "result", "at"),
     sqlite_autoincrement=True,
+)
+chain = _table(
+    "chain",
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("anchor_seq", BigInteger, nullable=False),
+    Column("anchor_hash", String(64), nullable=False),
+    Column("anchored_at", BigInteger),
+    Column("pruned", BigInteger, nullable=False),
 )
 texts = _table(
     "texts",
@@ -118,8 +134,34 @@ held_plans = _table(
     Column("state", String(16), nullable=False),
     Column("approved_at", BigInteger),
     Column("approved_by", Text),
+    Column("items", Long),
+    Column("rejected_at", BigInteger),
+    Column("rejected_by", Text),
     Index("held_plans_digest", "digest"),
     Index("held_plans_mailbox", "mailbox", "state"),
+)
+pins = _table(
+    "pins",
+    Column("mailbox", BigInteger, primary_key=True, autoincrement=False),
+    Column("user", BigInteger, primary_key=True, autoincrement=False),
+    Column("keep", Integer, nullable=False),
+    Column("until", BigInteger),
+    Column("person", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+pauses = _table(
+    "pauses",
+    Column("mailbox", BigInteger, primary_key=True, autoincrement=False),
+    Column("until", BigInteger),
+    Column("person", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+absences = _table(
+    "absences",
+    Column("mailbox", BigInteger, primary_key=True, autoincrement=False),
+    Column("user", BigInteger, primary_key=True, autoincrement=False),
+    Column("agreed", BigInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),
 )
 counts = _table(
     "counts",

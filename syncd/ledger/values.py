@@ -83,9 +83,77 @@ class HeldPlan:
     plan: Mapping[str, object]
     """`changes` (at most 1,000 of them, as in the JSON output) and `total`."""
     state: str
-    """held or approved."""
+    """held, approved or rejected."""
     approved_at: datetime | None = None
     approved_by: str | None = None
+    rejected_at: datetime | None = None
+    rejected_by: str | None = None
+    items: frozenset[str] | None = None
+    """All of what is held, as `core.digest.items` names it; None = an older syncd held it, only its digest is known."""
+
+
+class Pause(NamedTuple):
+    """A person's word that nothing is applied for a while."""
+
+    ref: MailboxRef | None
+    """None = to no mailbox at all."""
+    until: datetime | None
+    """When it ends; None = when a person ends it."""
+    by: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry of the journal: a change, or what a person or a run decided."""
+
+    seq: int
+    run: str
+    """Empty where no run did it."""
+    command: str
+    """What the run was started by; empty where no run did it, or it is forgotten."""
+    at: datetime
+    ref: MailboxRef | None
+    """None = it is about all mailboxes."""
+    address: str
+    user: int
+    """0 = it is about no single user."""
+    login: str
+    account: int | None
+    op: str
+    """create, update, delete; adopt, forget, release; pin, unpin, pause, resume; approve, reject, expire."""
+    path: tuple[str, ...]
+    reason: str
+    old: Rows | None
+    """The stored rows before, without passwords."""
+    new: Rows | None
+    """What was to be written, likewise."""
+    result: str
+    """applied, failed, abandoned (a run died before it was made), or pending (what became of it is not known)."""
+    error: str | None
+    hash: str | None
+    """None = it was written before the journal was a chain."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What came of comparing the journal with its chain of hashes."""
+
+    entries: int
+    """Those that the chain covers and that are there, conclusions included."""
+    first: datetime | None
+    """Time of the first of them."""
+    last: datetime | None
+    head: str
+    """The hash at the end of the chain; whoever keeps a copy elsewhere notices a chain that was made anew."""
+    older: int
+    """Entries from before there was a chain: nothing vouches for them."""
+    pruned: int
+    """Entries that were removed when they were old enough."""
+    pruned_at: datetime | None
+    """When some were removed last."""
+    problems: tuple[str, ...]
+    """What is wrong, with the seq of the entry; empty = nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

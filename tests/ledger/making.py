@@ -38,22 +38,26 @@ def intents(op: Op, users: Sequence[int], ref: MailboxRef = SUPPORT) -> list[Int
     return [Intent(change(op, user), ref, 100 + user) for user in users]
 
 
-def objection(value: int = 9) -> Objection:
+def objection(value: int = 9, limit: str = "removals") -> Objection:
     """Give an objection against removals."""
     directions = frozenset({Direction.REMOVALS})
-    return Objection(limit="removals", directions=directions, value=value, allowed=3, message=f"{value} of 10 go")
+    return Objection(limit=limit, directions=directions, value=value, allowed=3, message=f"{value} of 10 go")
 
 
 def judgement(
-    ref: MailboxRef = SUPPORT, held: str | None = None, approved: str | None = None, **plan: object
+    ref: MailboxRef = SUPPORT,
+    held: str | None = None,
+    approved: str | None = None,
+    limits: Sequence[str] = ("removals",),
+    **plan: object,
 ) -> Judgement:
-    """Give what the guard says of a mailbox; `held` is the digest under which its removals are held."""
+    """Give what the guard says of a mailbox; `held` is the digest under which its removals are held, by the limits."""
     account = Account(name="n", login="l", mail=Endpoint("imap://x:143", False), transport=None)
     mailbox = Mailbox(address=ref.key, key=ref.key, context=ref.context, account=account)
     made = MailboxPlan(mailbox=mailbox, **{"complete": True, **plan})  # type: ignore[arg-type]
     return Judgement(
         plan=made,
-        objections=(objection(),) if held else (),
+        objections=tuple(objection(limit=limit) for limit in limits) if held else (),
         held=frozenset({Direction.REMOVALS}) if held else frozenset(),
         digest="sha256:all",
         held_digest=held,

@@ -10,7 +10,7 @@ from syncd.core.changes import Adoption, Op
 from syncd.core.limits import Window
 from syncd.core.model import Claim, MailboxRef
 from syncd.errors import LedgerError
-from syncd.ledger import claims
+from syncd.ledger import mailboxes
 from syncd.ledger.ledger import Ledger
 from tests.ledger.making import BOTH, NOON, PATH, SALES, SUPPORT, intents, judgement, report
 
@@ -167,7 +167,7 @@ def test_registering_again_writes_nothing(ledger: Ledger, monkeypatch: pytest.Mo
     def refused(*_: object, **__: object) -> None:
         pytest.fail("it wrote")
 
-    monkeypatch.setattr(claims, "register", refused)
+    monkeypatch.setattr(mailboxes, "register", refused)
     for whole in (True, False):
         ledger.register(BOTH[1:], whole=whole)
     ledger.register([], whole=False)

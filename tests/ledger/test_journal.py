@@ -18,9 +18,9 @@ from tests.ledger.making import FIELDS, NOON, PATH, SALES, SUPPORT, change, inte
 
 
 def journal(ledger: Ledger, columns: str) -> list[tuple[Any, ...]]:
-    """Give columns of the journal, in order."""
+    """Give columns of the journal's changes, in order."""
     with ledger._database.reading() as work:
-        return work.rows(f"SELECT {columns} FROM journal ORDER BY seq")
+        return work.rows(f"SELECT {columns} FROM journal WHERE op <> 'conclude' ORDER BY seq")
 
 
 def hold(ledger: Ledger, users: list[int]) -> None:
