@@ -35,6 +35,7 @@ openxchange:
 ledger: {{url: "sqlite:///{directory}/ledger.db"}}
 schedule: {{every: 30s}}
 http: {{listen: "127.0.0.1:9469"}}
+grace: off    # so that each step shows at once; where people work, two reads (the default) or more agree on a removal
 mappings:
   - mailbox: support@mycompany.com
     context: 1

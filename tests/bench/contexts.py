@@ -110,6 +110,7 @@ class _World:
             "openxchange": {"configdb": {"url": url, "password": {"file": str(secret)}, "tls": False}},
             "ledger": {"url": f"sqlite:///{self.folder}/contexts.db"},
             "limits": {"removals": limits, "updates": limits, "additions": many, "removals_per_run": many},
+            "grace": "off",
             "mappings": [
                 _mapping(context, team, self.ldap) for context in range(1, CONTEXTS + 1) for team in range(MAILBOXES)
             ],

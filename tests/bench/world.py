@@ -172,6 +172,7 @@ class World:
             "openxchange": {"database": database},
             "ledger": {"url": f"sqlite:///{self.folder}/{ledger}.db"},
             "limits": {"removals": limits, "updates": limits, "additions": many, "removals_per_run": many},
+            "grace": "off",
             "mappings": mappings,
         }
         path = self.folder / f"{name}.yaml"

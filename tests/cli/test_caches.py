@@ -34,6 +34,7 @@ openxchange:
   database: {{url: "sqlite:///{folder}/ox.db"}}
   {more}
 ledger: {{url: "sqlite:///{folder}/ledger.db"}}
+grace: off
 mappings:
   - mailbox: support@mycompany.com
     context: 1

@@ -90,7 +90,7 @@ class Station:
         return {"file": str(path)}
 
     def configure(self, *mappings: Mapping[str, object], **sections: object) -> None:
-        """Write the configuration."""
+        """Write the configuration, without grace unless a section says otherwise."""
         database: dict[str, object] = {"url": self._url}
         if not self.sqlite:
             database |= {"password": self.secret("database", "test"), "tls": False}
@@ -102,6 +102,7 @@ class Station:
             "directory": {"urls": [f"ldif://{self.files}/directory.ldif"], "base": BASE},
             "openxchange": openxchange,
             "ledger": {"url": f"sqlite:///{self.files}/ledger.db"},
+            "grace": "off",
             "mappings": mappings,
             **sections,
         }

@@ -115,7 +115,7 @@ class World:
         return {"group": f"cn={name},{self.ldap.groups}"}
 
     def sections(self, *mappings: Mapping[str, Any], **sections: Any) -> dict[str, Any]:
-        """Give a whole configuration; of sections that are given too, the given keys win."""
+        """Give a whole configuration, without grace; of sections that are given too, the given keys win."""
         whole: dict[str, Any] = {
             "directory": {
                 "urls": [self.ldap.server.ldaps],
@@ -131,9 +131,11 @@ class World:
                 }
             },
             "ledger": {"url": f"sqlite:///{self.ledger_path}"},
+            "grace": "off",
         }
         for name, section in sections.items():
-            whole[name] = {**whole.get(name, {}), **section}
+            known = whole.get(name, {})
+            whole[name] = {**known, **section} if isinstance(section, dict) and isinstance(known, dict) else section
         return {**whole, "mappings": list(mappings)}
 
     def configure(self, *mappings: Mapping[str, Any], **sections: Any) -> None:
