@@ -17,7 +17,7 @@ from types import TracebackType
 
 from syncd.core.logins import Server
 from syncd.errors import SyncdError
-from syncd.mailservers.words import TROUBLE, unusable
+from syncd.mailservers.words import TROUBLE, Rejected, unusable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,7 @@ def connected(server: Server, options: Options) -> Iterator[socket.socket]:
 
     Raises:
         Unusable: it cannot be opened, or broke, or answered with something else than its protocol.
+        Rejected: as raised within, unless it was our watch that ended the connection.
     """
     expired = threading.Event()
     plug = _dialled(server, options)
@@ -63,6 +64,10 @@ def connected(server: Server, options: Options) -> Iterator[socket.socket]:
                 return
             with options.context.wrap_socket(plug, server_hostname=server.host.removesuffix(".")) as wrapped:
                 yield wrapped
+    except Rejected:
+        if expired.is_set():
+            raise Rejected(f"no answer to the login within {options.patience:g} s") from None
+        raise
     except TROUBLE as error:
         if expired.is_set():
             raise unusable(server, TimeoutError(), options.patience) from None

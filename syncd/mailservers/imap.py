@@ -16,7 +16,7 @@ import socket
 
 from syncd.core.logins import Credentials, Server
 from syncd.mailservers.connection import Options, connected, tls_of
-from syncd.mailservers.words import ENDED, TROUBLE, Rejected, Unusable, answer, plain, printable, said
+from syncd.mailservers.words import ENDED, TROUBLE, Rejected, Unusable, answer, plain, printable, require_one_line, said
 
 _MEANING = {
     "AUTHENTICATIONFAILED": "wrong login or password",
@@ -34,6 +34,7 @@ def log_in(server: Server, credentials: Credentials, options: Options) -> str:
         Unusable: nobody can log in there.
         Rejected: the login is not taken.
     """
+    require_one_line(credentials)
     with connected(server, options) as plug:
         imap = _Imap(server, plug)
         with contextlib.closing(imap):

@@ -26,6 +26,7 @@ from syncd.mailservers.words import (
     encoded,
     plain,
     printable,
+    require_one_line,
 )
 
 _MEANING = {
@@ -47,6 +48,7 @@ def log_in(server: Server, credentials: Credentials, options: Options) -> str:
         Unusable: nobody can log in there; NoLogin, of these, that nobody has to.
         Rejected: the login is not taken.
     """
+    require_one_line(credentials)
     with connected(server, options) as plug:
         smtp = _Smtp(server, plug, options.receive_timeout)
         with contextlib.closing(smtp):

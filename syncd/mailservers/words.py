@@ -119,6 +119,16 @@ def printable(text: str) -> str:
     return line if len(line) <= _LENGTH else line[: _LENGTH - 1] + "…"
 
 
+def require_one_line(credentials: Credentials) -> None:
+    """Refuse what would end a command, and begin another.
+
+    Raises:
+        Rejected: login or password has a line break, or the octet 0 that separates them in SASL PLAIN.
+    """
+    if any(char in "\0\r\n" for char in credentials.login + credentials.password.reveal()):
+        raise Rejected("login or password has a line break or a NUL in it, which cannot be sent")
+
+
 def plain(credentials: Credentials) -> bytes:
     """Give the message of SASL PLAIN (RFC 4616): no other identity, login, password."""
     return f"\0{credentials.login}\0{credentials.password.reveal()}".encode()

@@ -129,6 +129,39 @@ def test_a_server_that_drips_is_given_up(protocol: Protocol) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["imap", "smtp"])
+def test_a_login_that_is_never_decided_is_given_up(protocol: Protocol) -> None:
+    """The same while the login is looked at: it has no answer, and the connection was not the server's to end."""
+    drops = {"imap": b"* OK still looking\r\n" * 100, "smtp": b"535-still looking\r\n" * 100}
+    before = {"imap": imap(b"% OK in\r\n"), "smtp": smtp()}[protocol]
+
+    def reply(line: bytes) -> bytes | None:
+        if b"AUTH" not in line:
+            return before(line)
+        while True:
+            server.say(drops[protocol])
+
+    with Scripted(GREETING[protocol], reply) as server:
+        [one] = told(protocol, server.port, Options(receive_timeout=30, patience=2))
+    assert one.detail.startswith("no answer to the login within 2 s; ")
+
+
+@pytest.mark.parametrize("protocol", ["imap", "smtp"])
+@pytest.mark.parametrize("wrong", [("anna\r\na2 DELETE INBOX", "x"), ("anna", "two\nlines"), ("anna", "n\0l")])
+def test_a_login_is_no_second_command(protocol: Protocol, wrong: tuple[str, str]) -> None:
+    """What a directory gives, or a file has, cannot make a server do something else: nothing is sent."""
+    with Scripted(GREETING[protocol]) as server:
+        login, password = wrong
+        credentials = Credentials(login, Secret(password))
+        of_this = Trial(
+            server=Server(protocol, "127.0.0.1", server.port, "none"), credentials=credentials, mailboxes=("a@x",)
+        )
+        [one] = findings([of_this], (), PATIENT)
+    assert one.detail.startswith("login or password has a line break or a NUL in it")
+    assert "\n" not in one.what + one.detail
+    assert server.lines == []
+
+
+@pytest.mark.parametrize("protocol", ["imap", "smtp"])
 def test_a_server_that_hangs_up_is_told(protocol: Protocol) -> None:
     """Before a word, in the middle, and at the login, which is that login's fault alone."""
     with Scripted(None) as server:
