@@ -15,7 +15,8 @@ of another digest, whose plan had more; what is `applied` or stays is that one. 
 held when it was approved, as far as they still are in the plan.
 
 A person approves what is held or rejected, rejects what is held or approved; an approval that nobody used for long is
-held again (`expire`). All three are in the journal.
+held again (`expire`). All three are in the journal. By which channels people were told is kept with the plan; held
+for other reasons, or again after an approval expired, it is to be told anew.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ SHOWN = 1_000
 """Changes of a held plan that are stored for display; its digest covers all of them."""
 
 _OPEN = "('held', 'approved', 'rejected')"
+_DECISIONS = "('approve', 'reject', 'pause', 'resume', 'pin', 'unpin')"
 _QUERY = (
     "SELECT h.digest, m.context, m.address_key, m.address, h.created, h.objections, h.plan, h.state, h.approved_at, "
-    "h.approved_by, h.rejected_at, h.rejected_by, h.items FROM held_plans h JOIN mailboxes m ON m.id = h.mailbox "
+    "h.approved_by, h.rejected_at, h.rejected_by, h.items, h.told FROM held_plans h "
+    "JOIN mailboxes m ON m.id = h.mailbox "
     f"WHERE h.state IN {_OPEN}"
 )
 
@@ -71,6 +74,7 @@ def load(work: Work, digest: str | None = None) -> tuple[HeldPlan, ...]:
             rejected_at=moment(row[10]),
             rejected_by=row[11],
             items=_items(row[12]),
+            told=frozenset(json.loads(row[13] or "[]")),
         )
         for row in work.rows(f"{_QUERY}{where} ORDER BY h.created, h.id", values)
     )
@@ -128,12 +132,36 @@ def expire(work: Work, since: datetime, at: datetime) -> tuple[HeldPlan, ...]:
     chain, now = Chain(work), stamp(at)
     plans, numbers = expired(work, since), work.numbers()
     work.run(
-        "UPDATE held_plans SET state = 'held', approved_at = NULL, approved_by = NULL "
+        "UPDATE held_plans SET state = 'held', approved_at = NULL, approved_by = NULL, told = NULL "
         "WHERE state = 'approved' AND approved_at < ?",
         (stamp(since),),
     )
     chain.append([Row(now, numbers[plan.ref], "expire", reason=plan.digest) for plan in plans])
     return plans
+
+
+def decided(work: Work, after: int | None) -> tuple[int, tuple[str, ...]]:
+    """Give the journal's last number, and what persons decided behind another number (None = nothing is asked)."""
+    ((last,),) = work.rows("SELECT MAX(seq) FROM journal")
+    if after is None or (last or 0) <= after:
+        return last or 0, ()
+    ops = work.rows(f"SELECT op FROM journal WHERE seq > ? AND op IN {_DECISIONS} AND path <> '[]'", (after,))
+    return last, tuple(dict.fromkeys(op for (op,) in ops))
+
+
+def tell(work: Work, digests: Collection[str], channel: str) -> None:
+    """Note that people were told by a channel of plans that are held."""
+    told = [(plan.digest, json.dumps(sorted(plan.told | {channel}))) for plan in load(work) if plan.digest in digests]
+    for digest, channels in told:
+        work.run(f"UPDATE held_plans SET told = ? WHERE digest = ? AND state IN {_OPEN}", (channels, digest))
+
+
+def leave(work: Work) -> None:
+    """End what is kept of mailboxes that left the configuration: no run would ask for it any more."""
+    work.run(
+        f"UPDATE held_plans SET state = 'superseded' WHERE state IN {_OPEN} "
+        "AND mailbox IN (SELECT id FROM mailboxes WHERE orphaned_since IS NOT NULL)"
+    )
 
 
 # --------------------------------------------------------------------------- what runs find
@@ -157,7 +185,7 @@ def hold(
             continue
         if {one["limit"] for one in kept.objections} != {one.limit for one in objections}:
             work.run(
-                "UPDATE held_plans SET objections = ?, approved_at = NULL, approved_by = NULL, "
+                "UPDATE held_plans SET objections = ?, approved_at = NULL, approved_by = NULL, told = NULL, "
                 "state = CASE state WHEN 'approved' THEN 'held' ELSE state END "
                 f"WHERE mailbox = ? AND digest = ? AND state IN {_OPEN}",
                 (told, mailbox, digest),

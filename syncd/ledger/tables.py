@@ -137,6 +137,7 @@ held_plans = _table(
     Column("items", Long),
     Column("rejected_at", BigInteger),
     Column("rejected_by", Text),
+    Column("told", Text),
     Index("held_plans_digest", "digest"),
     Index("held_plans_mailbox", "mailbox", "state"),
 )

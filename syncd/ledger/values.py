@@ -90,6 +90,8 @@ class HeldPlan:
     rejected_by: str | None = None
     items: frozenset[str] | None = None
     """All of what is held, as `core.digest.items` names it; None = an older syncd held it, only its digest is known."""
+    told: frozenset[str] = frozenset()
+    """By which channels people were told that it is held."""
 
 
 class Pause(NamedTuple):

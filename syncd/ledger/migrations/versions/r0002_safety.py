@@ -62,6 +62,7 @@ def upgrade() -> None:
         sa.Column("items", LONG),
         sa.Column("rejected_at", sa.BigInteger()),
         sa.Column("rejected_by", sa.Text()),
+        sa.Column("told", sa.Text()),
     )
     _columns("journal", sa.Column("reason", sa.Text()), sa.Column("hash", sa.String(64)))
     op.create_index("journal_run", "journal", ["run"], if_not_exists=True)
