@@ -12,12 +12,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
-from ldap3 import BASE, DEREF_NEVER, LEVEL, SUBTREE
-from ldap3.core.exceptions import LDAPException, LDAPExceptionError, LDAPInvalidFilterError
-from ldap3.operation.search import search_operation
-from ldap3.protocol.rfc2696 import paged_search_control
+from ldap3.core.exceptions import LDAPException, LDAPExceptionError
 
 from syncd.core.reads import Cause
+from syncd.directory.request import page_of, search_filter, search_request
 from syncd.directory.strategy import Entry, Page, StreamConnection, decode_entry
 from syncd.errors import DirectoryError
 
@@ -30,7 +28,7 @@ _PAGED_RESULTS = "1.2.840.113556.1.4.319"  # RFC 2696
 _PARTITION = re.compile(  # of Active Directory, below the domain: nobody lives there, and other servers may hold them
     r"ldaps?://[^/]*/(?:(?:CN=Schema,)?CN=Configuration|DC=(?:Domain|Forest)DnsZones),DC=", re.IGNORECASE
 ).match
-_SCOPES = {"base": BASE, "one": LEVEL, "sub": SUBTREE}
+_SCOPES = {"base": 0, "one": 1, "sub": 2}  # RFC 4511 section 4.5.1.2
 _CODES = {  # RFC 4511 appendix A, in words; and what to do
     1: ("operations error", "the server may want a bind first"),
     3: ("time limit exceeded", "raise the server's time limit for the bind DN"),
@@ -171,7 +169,11 @@ class LiveSearcher:
         The next page is asked for before the entries of the last are decoded, so that server and client work at once.
         """
         references: list[str] = []
-        message_id = self._ask(query, None)
+        try:
+            octets = search_filter(query.filter)
+        except LDAPExceptionError as error:
+            raise refusal(self.server, query, BAD_FILTER, str(error)) from None
+        message_id = self._ask(query, octets, None)
         while True:
             page = self._answer(message_id)
             references += [url for url in page.references if not _PARTITION(url)]
@@ -179,9 +181,9 @@ class LiveSearcher:
             code = int(page.result["result"])
             more = bool(cookie) and code == SUCCESS
             if more:
-                message_id = self._ask(query, cookie)
+                message_id = self._ask(query, octets, cookie)
             try:
-                yield [decode_entry(octets) for octets in page.entries]
+                yield [decode_entry(entry) for entry in page.entries]
             except GeneratorExit:
                 if more:
                     self._answer(message_id)  # it is on its way already
@@ -204,21 +206,16 @@ class LiveSearcher:
         if not self.connection.closed:  # the goodbye could not be sent
             self.connection.strategy.close()
 
-    def _ask(self, query: Query, cookie: bytes | None) -> int:
+    def _ask(self, query: Query, octets: bytes, cookie: bytes | None) -> int:
         self.operations += 1
-        controls = None if query.scope == "base" else [paged_search_control(False, self._page_size, cookie)]
+        controls = b"" if query.scope == "base" else page_of(self._page_size, cookie)
+        scope = _SCOPES[query.scope]
         try:
-            request = search_operation(
-                query.base, query.filter, _SCOPES[query.scope], DEREF_NEVER, list(query.attributes), 0, 0, False,
-                auto_escape=False, auto_encode=False,
-            )  # fmt: skip
-        except (LDAPInvalidFilterError, LDAPExceptionError) as error:
-            raise refusal(self.server, query, BAD_FILTER, str(error)) from None
-        try:
-            message_id: int = self.connection.send("searchRequest", request, controls)
+            return self.connection.strategy.ask(
+                lambda number: search_request(number, query.base, scope, octets, query.attributes, controls)
+            )
         except (LDAPException, OSError) as error:
             raise Lost(f"{self.server}: {query}: {_lost(error)}") from None
-        return message_id
 
     def _answer(self, message_id: int) -> Page:
         try:

@@ -1,9 +1,9 @@
-"""A thin ldap3 strategy: the receive loop and the decoder of search entries replaced, everything else ldap3's own.
+"""A thin ldap3 strategy: searches are sent, received and decoded here, everything else is ldap3's own.
 
 ldap3 2.9.1 reads 4 KiB at a time, joins its buffer anew for each piece (quadratic in the size of an entry, and a group
 is one entry) and decodes every value twice into case-insensitive dictionaries. Both together cost 4 to 47 times what
 `ldapsearch` takes. Here a message is found by its length, search entries are kept as octets until somebody decodes
-them, and all other messages go through ldap3's decoder.
+them, and all other messages go through ldap3's decoder. What is sent is written by `request`.
 
 Wire format: RFC 4511 section 5.1 (BER with definite lengths), section 4.5.2 (search results).
 """
@@ -13,10 +13,16 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ldap3 import ANONYMOUS, SASL, SIMPLE, SYNC, Connection, Server, Tls
-from ldap3.core.exceptions import LDAPException, LDAPSessionTerminatedByServerError, LDAPSocketReceiveError
+from ldap3.core.exceptions import (
+    LDAPException,
+    LDAPSessionTerminatedByServerError,
+    LDAPSocketOpenError,
+    LDAPSocketReceiveError,
+)
 from ldap3.strategy.sync import SyncStrategy
 from ldap3.utils.asn1 import decode_message_fast
 
@@ -115,6 +121,22 @@ class StreamStrategy(SyncStrategy):
             raise
 
     # ------------------------------------------------------------------ messages
+
+    def ask(self, request: Callable[[int], bytes]) -> int:
+        """Send a search request; give its message id, for `collect`.
+
+        Args:
+            request: gives the octets of the request with a message id.
+
+        Raises:
+            LDAPException, OSError: it could not be sent.
+        """
+        connection = self.connection
+        if not connection.listening:
+            raise LDAPSocketOpenError("unable to send message, socket is not open")
+        number: int = connection.server.next_message_id()
+        connection.socket.sendall(request(number))
+        return number
 
     def receiving(self) -> list[bytes]:  # type: ignore[override] # ldap3's stubs say None
         """Give the next message (ldap3 asks again until its operation is complete); none when the server has gone."""

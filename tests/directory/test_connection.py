@@ -248,8 +248,9 @@ def test_the_schema_is_never_asked_for(slapd: Slapd, monkeypatch: pytest.MonkeyP
 
     def watched(self: StreamConnection, *arguments: object, **more: object) -> None:
         send(self, *arguments, **more)  # type: ignore[arg-type]
-        inner = self.send
+        inner, ask = self.send, self.strategy.ask  # ldap3 would ask for the schema by the first, we ask by the second
         self.send = lambda kind, *rest: asked.append(kind) or inner(kind, *rest)
+        self.strategy.ask = lambda request: asked.append("searchRequest") or ask(request)  # type: ignore[method-assign]
 
     monkeypatch.setattr(StreamConnection, "__init__", watched)
     database = slapd.database(person("anna") + group("support", ["anna"]))
