@@ -1,6 +1,6 @@
 """Our own database as the rest of syncd sees it: what is ours, what was done, what is held, who may write.
 
-The rules kept here: reading writes nothing; every writing call is one transaction; a promise (`intend`) is on disk when
+The rules kept here: reading writes nothing; a writing call is one transaction; a promise (`intend`) is on disk when
 the call returns. What a plan means is decided elsewhere (`core`); this class only remembers. All times know their zone.
 """
 
@@ -10,26 +10,22 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self
 
-from syncd.core.changes import Adoption, Approval, Objection, Orphan, Report
-from syncd.core.limits import Absence, Window
+from syncd.core.changes import Adoption, Objection, Report
+from syncd.core.limits import Absence
 from syncd.core.model import Claim, MailboxRef, Pin
-from syncd.ledger import absences, claims, held, journal, lease, mailboxes, pins, record, schema
+from syncd.ledger import absences, audit, claims, held, journal, lease, mailboxes, pins, record, schema
 from syncd.ledger.database import Database
-from syncd.ledger.values import Cursor, HeldPlan, Intent, LedgerOptions, MailboxStatus, Pause, Run, Unsettled
+from syncd.ledger.reading import Reader
+from syncd.ledger.values import Cursor, HeldPlan, Intent, LedgerOptions
 
 
-class Ledger:
+class Ledger(Reader):
     """An open ledger; a context manager that closes it.
 
     Every method raises LedgerUnavailable when the database cannot be read or written; then nothing of the call was kept
     (after a lost connection to a MySQL server, perhaps all of it: `unsettled` tells at the next run).
     """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     @classmethod
     def open(cls, options: LedgerOptions, *, argv: Sequence[str] = ("syncd",)) -> Ledger:
@@ -49,113 +45,6 @@ class Ledger:
             raise
         return cls(database)
 
-    def close(self) -> None:
-        """Close all connections."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        """Give the ledger itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close all connections."""
-        self.close()
-
-    def __str__(self) -> str:
-        """Name the ledger as messages do, without a password."""
-        return str(self._database)
-
-    # ----------------------------------------------------------------------- reading
-
-    def claims(self) -> dict[MailboxRef, dict[int, Claim]]:
-        """Give all claims by mailbox and user; mailboxes without claims are left out."""
-        with self._database.reading() as work:
-            return claims.load(work)
-
-    def windows(self, since: datetime) -> dict[MailboxRef, Window]:
-        """Count what was applied since then; a change that was announced and not settled counts, to be careful."""
-        with self._database.reading() as work:
-            return journal.windows(work, since)
-
-    def counts(self) -> dict[tuple[MailboxRef, str], int]:
-        """Give how many members each source had when it was last counted, by mailbox and `str(source)`."""
-        with self._database.reading() as work:
-            return record.load_counts(work)
-
-    def cursors(self) -> dict[MailboxRef, Cursor]:
-        """Give the directory server of each mailbox's last complete read; mailboxes without one are left out."""
-        with self._database.reading() as work:
-            return record.load_cursors(work)
-
-    def approvals(self, since: datetime) -> dict[MailboxRef, tuple[Approval, ...]]:
-        """Give what was approved at or after a time and is not applied yet."""
-        with self._database.reading() as work:
-            return held.approvals(work, since)
-
-    def pins(self, now: datetime) -> dict[MailboxRef, dict[int, Pin]]:
-        """Give the pins in force by mailbox and user; mailboxes without one are left out."""
-        with self._database.reading() as work:
-            return pins.pins(work, now)
-
-    def paused(self, now: datetime) -> tuple[Pause, ...]:
-        """Give the pauses in force; that of everything, if there is one, comes first."""
-        with self._database.reading() as work:
-            return pins.paused(work, now)
-
-    def absences(self) -> dict[MailboxRef, dict[int, Absence]]:
-        """Give which users were absent at the last complete reads, by mailbox and user."""
-        with self._database.reading() as work:
-            return absences.load(work)
-
-    def fingerprints(self) -> dict[MailboxRef, str]:
-        """Give the last kept fingerprint of each mailbox's mapping; mailboxes without one are left out."""
-        with self._database.reading() as work:
-            return mailboxes.fingerprints(work)
-
-    def begun(self) -> dict[MailboxRef, datetime]:
-        """Give when each mailbox got its first account of ours; mailboxes that never had one are left out."""
-        with self._database.reading() as work:
-            return mailboxes.begun(work)
-
-    def orphans(self, configured: Collection[MailboxRef]) -> tuple[Orphan, ...]:
-        """Give the mailboxes with claims that are not among all the configured ones."""
-        with self._database.reading() as work:
-            return claims.orphans(work, configured)
-
-    def unsettled(self) -> tuple[Unsettled, ...]:
-        """Give the changes of which nobody noted what became; ask while holding the run lease, before `intend`."""
-        with self._database.reading() as work:
-            return journal.unsettled(work)
-
-    def held(self) -> tuple[HeldPlan, ...]:
-        """Give what is held, approved or rejected, the oldest first."""
-        with self._database.reading() as work:
-            return held.load(work)
-
-    def sightings(self) -> dict[tuple[str, MailboxRef], dict[str, datetime]]:
-        """Give since when things are seen: (kind, mailbox) → subject → first seen."""
-        with self._database.reading() as work:
-            return record.load_sightings(work)
-
-    def runs(self, limit: int = 10) -> tuple[Run, ...]:
-        """Give the last runs, the newest first."""
-        with self._database.reading() as work:
-            return record.runs(work, limit)
-
-    def status(self) -> tuple[MailboxStatus, ...]:
-        """Give all mailboxes that are configured or orphaned, with what the last run that covered them found."""
-        with self._database.reading() as work:
-            return record.status(work)
-
-    def holder(self, name: str) -> str | None:
-        """Name who holds a lease (`syncd run, pid 123 on mail1, since ...`); None = nobody alive."""
-        with self._database.reading() as work:
-            return lease.holder_of(work, name)
-
-    # ----------------------------------------------------------------------- writing
-
     def register(
         self,
         configured: Iterable[tuple[MailboxRef, str]],
@@ -166,7 +55,8 @@ class Ledger:
     ) -> None:
         """Make known all configured mailboxes with their addresses, also when a run is for some of them only.
 
-        Those that are known and not given are orphaned from now on; those that came back are not any more.
+        Those that are known and not given are orphaned from now on, and nothing of them is held any more; those that
+        came back are not orphaned any more.
 
         Args:
             configured: all of them, as far as they are known.
@@ -180,6 +70,7 @@ class Ledger:
                 return
         with self._database.writing() as work:
             mailboxes.register(work, given, at or datetime.now(UTC), whole=whole, unclear=unclear)
+            held.leave(work)
 
     def acquaint(self, ref: MailboxRef, address: str, at: datetime) -> None:
         """Make a mailbox known for which something is done by hand; one that no mapping has counts as left."""
@@ -285,6 +176,11 @@ class Ledger:
         with self._database.writing() as work:
             return held.reject(work, digest, by, at)
 
+    def told(self, digests: Collection[str], channel: str) -> None:
+        """Note that people were told by a channel of plans that are held."""
+        with self._database.writing() as work:
+            held.tell(work, digests, channel)
+
     def expire(self, since: datetime, at: datetime) -> tuple[HeldPlan, ...]:
         """Hold again what was approved before a time and not applied since; give it as it was approved."""
         with self._database.reading() as work:
@@ -327,6 +223,21 @@ class Ledger:
                 return 0
         with self._database.writing() as work:
             return pins.lapse(work, now)
+
+    def prune(self, before: datetime, at: datetime) -> int:
+        """Remove the journal's entries from before a time, and what only they needed; give how many.
+
+        It stops at the first entry that has to stay (younger, or pending), so that what is left is a chain. Where there
+        is much it takes several transactions, after each of which that is so.
+        """
+        with self._database.reading() as work:
+            more = audit.prunable(work, before)
+        removed = 0
+        while more:
+            with self._database.writing() as work:
+                count, more = audit.prune(work, before, at)
+            removed += count
+        return removed
 
     def finish(
         self,
