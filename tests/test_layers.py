@@ -29,11 +29,12 @@ MAY_IMPORT = {
     "people": {"openxchange"} | BELOW_ALL | {"facts"},
     "decide": {"openxchange", "ledger"} | BELOW_ALL | {"facts", "people"},
     "run": SIBLINGS | BELOW_ALL | {"apply", "decide", "facts", "gather"},
-    "wiring": SIBLINGS | BELOW_ALL | {"apply", "byhand", "run"},
-    "daemon": SIBLINGS | BELOW_ALL | {"apply", "run", "wiring", "notify"},
+    "channels": {"settings", "telemetry"} | BELOW_ALL,
+    "wiring": SIBLINGS | BELOW_ALL | {"apply", "byhand", "channels", "run"},
+    "daemon": SIBLINGS | BELOW_ALL | {"apply", "channels", "run", "wiring", "notify"},
     "cli": SIBLINGS
     | BELOW_ALL
-    | {"apply", "byhand", "facts", "gather", "run", "wiring", "notify", "daemon", "__init__"},
+    | {"apply", "byhand", "channels", "facts", "gather", "run", "wiring", "notify", "daemon", "__init__"},
     "__main__": frozenset({"cli"}),
     "__init__": frozenset(),
 }
