@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from syncd.byhand.writing import ByHand
 from syncd.core.address import collation_key
-from syncd.core.limits import Limits, Share
+from syncd.core.limits import Ceilings, Limits, Share
 from syncd.core.model import Account, Endpoint, Mailbox
 from syncd.core.patterns import Pattern
 from syncd.directory.connection import Options
@@ -29,7 +29,7 @@ from syncd.openxchange.sharded import ShardedStore
 from syncd.openxchange.soap_service import SoapOptions, SoapService
 from syncd.openxchange.sql import open_store
 from syncd.run import Reconciler
-from syncd.settings import models
+from syncd.settings import caution, models
 from syncd.settings.loading import Settings
 from syncd.settings.mailboxes import rules
 from syncd.settings.secrets import SecretRef
@@ -57,7 +57,7 @@ class Instance:
 
     def retiring(self, mailbox: Mailbox) -> Reconciler:
         """Give a reconciler that knows one mailbox, without any source: what it claims is not wanted any more."""
-        return replace(self.reconciler, mailboxes=[mailbox], removals_per_run=sys.maxsize)
+        return replace(self.reconciler, mailboxes=[mailbox], ceilings=Ceilings(removals_per_run=sys.maxsize))
 
     def close(self) -> None:
         """Close the connections to Open-Xchange; the ledger is whose opened it."""
@@ -143,9 +143,23 @@ def assemble(settings: Settings, ledger: Ledger) -> Instance:
             store=store,
             ledger=ledger,
             caches=caches(settings, store),
-            removals_per_run=settings.limits.removals_per_run,
+            ceilings=caution.ceilings(settings),
+            approval=caution.approval(settings),
+            rollout=caution.rollout(settings),
+            brake=settings.max_changes_per_minute,
+            keep=caution.keep(settings),
+            readers=readers(settings),
         ),
     )
+
+
+def readers(settings: Settings) -> dict[str, str]:
+    """Say how each directory's entries are read, by its name; where it is and how it is reached is left out."""
+    parts = {"kind", "base", "users", "disabled", "expired", "dangling", "must_see", "nesting"}
+    return {
+        name: section.model_dump_json(include=parts, exclude_defaults=True)
+        for name, section in settings.directories().items()
+    }
 
 
 def directory_options(settings: Settings) -> dict[str, Options]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from syncd.core.limits import Ceilings, Rollout
 from syncd.core.model import Rule
 from syncd.core.template import parse
 from syncd.directory.connection import Options
@@ -125,3 +127,20 @@ def test_patterns_reach_the_run(loader: Loader) -> None:
         assert instance.mailboxes == ()
         assert [pattern.mailbox.address for pattern in instance.patterns] == ["support@mycompany.com"]
         assert instance.reconciler.patterns == instance.patterns
+
+
+def test_limits_and_pace_reach_the_run(loader: Loader) -> None:
+    """What the configuration says of ceilings, approvals, steps, brake and journal is what the run goes by."""
+    settings = loader(
+        (("openxchange", "database", "url"), f"sqlite:///{loader.path.parent}/ox.db"),
+        (("ledger", "url"), f"sqlite:///{loader.path.parent}/ledger.db"),
+        (("limits",), {"window": "2h", "approval": "3h", "removals_per_run": 4, "context": "off"}),
+        (("rollout",), {"mailboxes": 5, "wait": "6m"}),
+        (("max_changes_per_minute",), 7),
+        (("history", "keep"), "8d"),
+    )
+    with session(settings) as instance:
+        run = instance.reconciler
+    assert run.ceilings == Ceilings(removals_per_run=4, window=timedelta(hours=2))
+    assert (run.approval, run.keep) == (timedelta(hours=3), timedelta(days=8))
+    assert (run.rollout, run.brake) == (Rollout(mailboxes=5, wait=timedelta(minutes=6)), 7)
