@@ -114,15 +114,16 @@ class Draft:
 
     def wait_of(self, user: int) -> str | None:
         """Say why the removal of a user's account waits for another complete read (rule 7); None = it does not."""
-        return None if self._kept_out(user) else self.wait
+        return None if self.kept_out(user) else self.wait
 
-    def _kept_out(self, user: int) -> bool:
+    def kept_out(self, user: int) -> bool:
+        """Tell whether a person said that a user does not have the mailbox."""
         pin = self.desired.pins.get(user)
         return pin is not None and not pin.keep
 
     def _grace(self, user: int) -> str | None:
         """Say why a removal waits until more reads agreed on it; None = enough did."""
-        if self._kept_out(user):
+        if self.kept_out(user):
             return None
         grace, known = self.desired.mailbox.grace, self.absences.get(user)
         reads = min(known.reads + 1 if known else 1, grace.reads)

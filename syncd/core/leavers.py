@@ -30,6 +30,7 @@ from syncd.core.listed import PINNED
 from syncd.core.model import Claim, Observed
 
 ENDED = "what a person gave by hand has ended"
+GONE = "its user is not in Open-Xchange any more, yet the account is"
 
 
 def leave(draft: Draft, claim: Claim, found: Sequence[Observed]) -> None:
@@ -48,7 +49,7 @@ def leave(draft: Draft, claim: Claim, found: Sequence[Observed]) -> None:
         draft.recovered.append(claim._replace(held=True))
     certain, reason = _reason(draft, claim)
     if gone:
-        certain, reason = False, "its user is not in Open-Xchange any more, yet the account is"
+        certain, reason = False, GONE
     if not draft.same(ours):
         certain, reason = False, collation_only(ours)
     if certain:
@@ -88,6 +89,8 @@ def extras(draft: Draft, stored: Mapping[int, Observed], several: Mapping[int, l
             login = draft.users.logins.get(user, "")
             if not draft.same(account):
                 draft.conflicts.append(Notice(user, login, "", Op.DELETE, collation_only(account), account.id))
+            elif user in desired.pins and not draft.kept_out(user):
+                draft.withhold(user, login, "", Op.DELETE, GONE, account.id)
             elif not desired.includes_complete:
                 draft.withhold(user, login, "", Op.DELETE, INCLUSION_UNKNOWN, account.id)
             elif desired.unresolved:
