@@ -1,13 +1,15 @@
 """Made-up worlds for the tests of the core: builders of single values, a simulator, and hypothesis strategies.
 
 A world is everything that decides about one mailbox: what the sources yielded, which OX users there are, what is stored
-and what is claimed. `World.after(plan)` is the world once everything in the plan was done.
+what is claimed, what persons said and what earlier reads agreed on. `World.after(plan)` is the world once everything
+in the plan was done and noted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
@@ -15,7 +17,21 @@ from syncd.core.accounts import wanted
 from syncd.core.changes import Change, MailboxPlan, Op
 from syncd.core.desire import Desired, desire
 from syncd.core.dn import normalise
-from syncd.core.model import Account, By, Claim, Endpoint, Mailbox, MailboxRef, Observed, Rule, Secret, Source, Users
+from syncd.core.limits import Absence, Grace
+from syncd.core.model import (
+    Account,
+    By,
+    Claim,
+    Endpoint,
+    Mailbox,
+    MailboxRef,
+    Observed,
+    Pin,
+    Rule,
+    Secret,
+    Source,
+    Users,
+)
 from syncd.core.plan import plan
 from syncd.core.reads import Member, SourceRead
 from syncd.core.template import parse
@@ -37,6 +53,7 @@ RIGHT = wanted(EXPLICIT)
 WRONG = RIGHT._replace(mail_url="imap://old.mycompany.com:143")
 LOGINS = {3: "anton", 4: "berta", 5: "carol", 6: "dora", 7: "emil", 8: "fritz"}
 NEVER = "the test's secret"
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def mailbox(**parts: object) -> Mailbox:
@@ -128,6 +145,16 @@ def claim(user: int, account: int = 20, **parts: object) -> Claim:
     return Claim(user, account, **(given | parts))  # type: ignore[arg-type]
 
 
+def keep(user: int, by: str = "eve") -> Pin:
+    """Give a person's word that a user has the mailbox."""
+    return Pin(user, True, None, by)
+
+
+def keep_out(user: int, by: str = "eve") -> Pin:
+    """Give a person's word that a user has it not."""
+    return Pin(user, False, None, by)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """Everything that decides about one mailbox."""
@@ -140,6 +167,9 @@ class World:
     counts: Mapping[tuple[MailboxRef, str], int] = field(default_factory=dict)
     primaries: Mapping[tuple[int, int], tuple[Endpoint, Endpoint | None]] = field(default_factory=dict)
     wait: str | None = None
+    pins: Mapping[int, Pin] = field(default_factory=dict)
+    absences: Mapping[int, Absence] = field(default_factory=dict)
+    now: datetime = NOON
 
     @property
     def included(self) -> tuple[SourceRead, ...]:
@@ -153,11 +183,24 @@ class World:
 
     def desired(self) -> Desired:
         """Decide who should have the mailbox."""
-        return desire(self.mailbox, {one.source: one for one in self.reads}, self.users, self.counts)
+        return desire(self.mailbox, {one.source: one for one in self.reads}, self.users, self.counts, self.pins)
 
     def plan(self) -> MailboxPlan:
         """Decide what to change."""
-        return plan(self.desired(), self.stored, self.claims, self.users, self.primaries, wait=self.wait)
+        return plan(
+            self.desired(),
+            self.stored,
+            self.claims,
+            self.users,
+            self.primaries,
+            wait=self.wait,
+            absences=self.absences,
+            now=self.now,
+        )
+
+    def later(self, time: timedelta) -> World:
+        """Give the same world some time later."""
+        return replace(self, now=self.now + time)
 
     def row(self, change: Change) -> Observed | None:
         """Give the stored account that a change names."""
@@ -177,7 +220,22 @@ class World:
             claims[one.user] = one
         for change in done.changes:
             self._apply(change, rows, claims)
-        return replace(self, stored=tuple(row._replace(seal=None) for row in rows.values()), claims=claims)
+        return replace(
+            self,
+            stored=tuple(row._replace(seal=None) for row in rows.values()),
+            claims=claims,
+            absences=self._agreed(done),
+        )
+
+    def _agreed(self, done: MailboxPlan) -> dict[int, Absence]:
+        """Give what is remembered of the removals that this read agreed to and that were not made."""
+        removed = {change.user for change in done.changes if change.op is Op.DELETE}
+        undecided = {notice.user for notice in (*done.withheld, *done.waiting) if notice.op == Op.DELETE}
+        agreed = {user: known for user, known in self.absences.items() if user in undecided}
+        for user in set(done.absent) - removed:
+            known = self.absences.get(user, Absence(0, self.now))
+            agreed[user] = Absence(known.reads + 1, min(known.since, self.now))
+        return agreed
 
     def _apply(self, change: Change, rows: dict[tuple[int, int], Observed], claims: dict[int, Claim]) -> None:
         account = change.account
@@ -202,6 +260,12 @@ class World:
 
 _FIELDS = st.sampled_from((RIGHT, WRONG, RIGHT._replace(login="old"), RIGHT._replace(transport_secondary=False)))
 _BOOLEANS = st.booleans()
+HOUR = timedelta(hours=1)
+_ABSENCES = st.builds(Absence, st.integers(1, 3), st.sampled_from((NOON - HOUR, NOON - HOUR / 2, NOON, NOON + HOUR)))
+
+
+def _pinned(said: Mapping[int, bool]) -> dict[int, Pin]:
+    return {user: keep(user) if stays else keep_out(user) for user, stays in said.items()}
 
 
 @st.composite
@@ -265,6 +329,7 @@ def worlds(draw: st.DrawFn) -> World:
         sources=draw(st.sampled_from(((SUPPORT,), (SUPPORT, SALES)))),
         existing=draw(st.sampled_from(("adopt", "leave"))),
         extra=draw(st.sampled_from(("leave", "remove"))),
+        grace=draw(st.sampled_from((Grace(), Grace(), Grace(reads=3), Grace(time=HOUR), Grace(reads=2, time=HOUR)))),
     )
     entries = draw(directories())
     known = draw(st.sets(st.sampled_from(tuple(LOGINS)), min_size=draw(st.sampled_from((0, 5)))))
@@ -280,4 +345,6 @@ def worlds(draw: st.DrawFn) -> World:
         },
         primaries={(CONTEXT, 3): (IMAP, SMTP), (CONTEXT, 4): (IMAP, None)},
         wait=draw(st.sampled_from((None, None, None, "another server"))),
+        pins=draw(st.dictionaries(st.sampled_from(tuple(LOGINS)), _BOOLEANS, max_size=2).map(_pinned)),
+        absences=draw(st.dictionaries(st.sampled_from(tuple(LOGINS)), _ABSENCES, max_size=3)),
     )
