@@ -24,7 +24,7 @@ from syncd.directory.directories import Directories
 from syncd.errors import SyncdError
 from syncd.facts import Census, Claims, Facts
 from syncd.ledger.ledger import Ledger
-from syncd.openxchange.base import AccountStore
+from syncd.openxchange.base import AccountStore, groups_in
 
 Phase = Callable[[str], AbstractContextManager[None]]
 """Times a part of the run under a name."""
@@ -59,7 +59,8 @@ class Gatherer:
         """
         fixed = [mailbox for mailbox in self.mailboxes if not only or _asked(mailbox, only)]
         with futures.ThreadPoolExecutor(1, thread_name_prefix="directory") as pool:
-            reading = pool.submit(self._read, fixed, beat)
+            wanted = _sources((*fixed, *(pattern.mailbox for pattern in self.patterns)))
+            reading = pool.submit(self._read, wanted, self.patterns, beat)
             with self.phase("ledger"):
                 claims = self.ledger.claims()
                 counts, cursors = self.ledger.counts(), self.ledger.cursors()
@@ -93,24 +94,28 @@ class Gatherer:
     def census(self) -> Census:
         """Find out which mailboxes there are, without reading what is stored of them.
 
+        Members are read only where they say in which contexts a mailbox is.
+
         Raises:
             StoreError, LedgerError: as `gather`.
         """
         if not self.patterns:
             return Census(configured=tuple(self.configured))
-        return self._census(self._read([], lambda: None), self.ledger.claims())
+        telling = [one for one in self.patterns if one.placing is not None and one.placing.by == "members"]
+        wanted = dict.fromkeys(source for pattern in telling for source in pattern.mailbox.sources)
+        return self._census(self._read(wanted, telling, lambda: None), self.ledger.claims())
 
     # ------------------------------------------------------------------ the directory
 
-    def _read(self, fixed: Sequence[Mailbox], beat: Callable[[], None]) -> DirectoryRead:
-        wanted = (*fixed, *(pattern.mailbox for pattern in self.patterns))
-        sources = [source for source in _sources(wanted) if source.from_directory]
+    def _read(self, wanted: Collection[Source], growing: Sequence[Pattern], beat: Callable[[], None]) -> DirectoryRead:
+        """Make all searches; read the wanted sources, and what the searches of the growing patterns find."""
+        sources = [source for source in wanted if source.from_directory]
         searches = [pattern.search for pattern in self.patterns if pattern.search is not None]
         if not sources and not searches:
             return DirectoryRead()
 
         def grow(discoveries: Mapping[Search, Discovery]) -> list[Source]:
-            return expansion.sources(self.patterns, discoveries)
+            return expansion.sources(growing, discoveries)
 
         with self.phase("directory"):
             return self.directory.read(sources, searches=searches, grow=grow, progress=lambda _entries: beat())
@@ -121,6 +126,9 @@ class Gatherer:
         if not self.patterns:
             return Census(configured=tuple(self.configured))
         fixed = {mailbox.ref for mailbox in self.configured}
+        named: dict[str, set[int]] = defaultdict(set)
+        for mailbox in self.configured:
+            named[mailbox.key].add(mailbox.context)
         described = expansion.described(
             self.patterns, read.discoveries, frozenset(mailbox.key for mailbox in self.configured)
         )
@@ -137,7 +145,7 @@ class Gatherer:
         for pattern, mailbox in described.mailboxes:
             key = mailbox.key
             # Claims do not say which mapping they came from, so where several have the address none takes them over.
-            owned = claimed[key] - _contexts(fixed, key)
+            owned = claimed[key] - named[key]
             inherited = owned if several[key] == 1 else frozenset[int]()
             placed, problem = expansion.placed(pattern, mailbox, contexts, _named(mailbox, read), inherited)
             if problem:
@@ -179,10 +187,11 @@ class Gatherer:
                 reads[source] = read_listed(source)
             elif source.kind == "ox_group" and source.context is not None:
                 groups[source.context].append(source)
+        asked = {context: {source.value for source in wanted} for context, wanted in groups.items()}
         with self.phase("users"):
-            for context, wanted in groups.items():
-                found = self.store.groups(context, {source.value for source in wanted})
-                reads.update((source, read_group(source, found)) for source in wanted)
+            found = groups_in(self.store, asked) if asked else {}
+        for context, wanted in groups.items():
+            reads.update((source, read_group(source, found[context])) for source in wanted)
         return reads
 
 
@@ -211,10 +220,6 @@ def _named(mailbox: Mailbox, read: DirectoryRead) -> set[str]:
     """Give what the members of a mailbox say of their contexts."""
     reads = (read.reads[source] for source in mailbox.sources if source in read.reads)
     return {name for one in reads for member in one.members.values() for name in member.contexts}
-
-
-def _contexts(refs: Collection[MailboxRef], key: str) -> set[int]:
-    return {ref.context for ref in refs if ref.key == key}
 
 
 def _joined(one: Observation, other: Observation) -> Observation:

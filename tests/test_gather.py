@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from typing import cast
 import pytest
 
 from syncd.core.changes import Adoption
-from syncd.core.model import GroupRead, Mailbox, MailboxRef, Source
+from syncd.core.model import Asked, GroupRead, Mailbox, MailboxRef, Source, Users
 from syncd.core.patterns import Pattern, Placing, Sieve
 from syncd.core.reads import Found, Search
 from syncd.core.template import attribute, parse
@@ -165,6 +165,27 @@ def test_the_groups_of_a_context_are_asked_for_once(ledger: Ledger) -> None:
     assert (reads[group("b", 1)].complete, reads[group("a", 1)].complete) == (False, True)
 
 
+def test_groups_of_many_contexts_are_one_question(ledger: Ledger) -> None:
+    """A store that reads many contexts together is asked once for the groups of all of them, and not without any."""
+    questions: list[dict[int, set[str]]] = []
+
+    class ManyStore(FakeStore):
+        def users_in(self, asked: Mapping[int, Asked]) -> Mapping[int, Users]:
+            return {context: self.users(context, one) for context, one in asked.items()}
+
+        def groups_in(self, asked: Mapping[int, Collection[str]]) -> Mapping[int, Mapping[str, GroupRead]]:
+            questions.append({context: set(names) for context, names in asked.items()})
+            return {context: {name: GroupRead((context,)) for name in names} for context, names in asked.items()}
+
+    everybody = [replace(EVERYBODY, context=context) for context in (1, 2, 7)]
+    boxes = [mailbox(context=source.context, sources=(source,), exclude=()) for source in everybody]
+    reads = gatherer(ledger, fixed=boxes, store=ManyStore()).gather().reads
+    assert questions == [{1: {"0"}, 2: {"0"}, 7: {"0"}}]
+    assert [list(reads[source].members) for source in everybody] == [["ox:1/1"], ["ox:2/2"], ["ox:7/7"]]
+    gatherer(ledger, fixed=(mailbox(),), store=ManyStore()).gather()
+    assert len(questions) == 1
+
+
 def test_discovered_mailboxes_are_observed_after_the_directory_answered(ledger: Ledger) -> None:
     """What is stored of them is read in a second question, and both answers are one observation."""
     fixed = mailbox()
@@ -266,6 +287,22 @@ def test_the_census_asks_for_what_it_needs(ledger: Ledger) -> None:
     assert refs(made.census().configured) == [(1, ADDRESS), (1, "sales@x.org")]
     assert store_of(made).calls == []
     assert SUPPORT not in directory_of(made).asked[0][0]
+
+
+@pytest.mark.parametrize("by", ["name", "all", "members"])
+def test_the_census_reads_members_who_tell_contexts_only(ledger: Ledger, by: str) -> None:
+    """No member is read where it changes nothing, those excluded never; where no search is left nobody is asked."""
+    telling = by == "members"
+    found = {"found": [entry("sales"), entry("team")], "members": {SALES_DN: [], TEAM_DN: []}}
+    discovered = discovering(mailbox=mailbox(address="", key="", sources=(), exclude=(BARRED,)), placing=Placing(by=by))  # type: ignore[arg-type]
+    made = gatherer(ledger, discovered, discovering(where="f:2", search=None), **found)  # type: ignore[arg-type]
+    made.census()
+    ((sources, searches),) = directory_of(made).asked
+    assert [source.value for source in sources] == ([SALES_DN, TEAM_DN] if telling else [])
+    assert searches == [SEARCH]
+    alone = gatherer(ledger, placing(by, "acme", exclude=(BARRED,)), members={SUPPORT.value: []})
+    alone.census()
+    assert directory_of(alone).asked == ([([SUPPORT], [])] if telling else [])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from syncd.core.changes import Change, Op
-from syncd.core.model import Asked, Mailbox, MailboxRef, Observation, Users
+from syncd.core.model import Asked, GroupRead, Mailbox, MailboxRef, Observation, Users
 from syncd.core.verdict import exit_code, result_of
 from syncd.directory.directories import Directories
 from syncd.errors import StoreUnavailable
@@ -59,6 +59,10 @@ class SplitStore(FakeStore):
         out = self.away.get("leavers" if leavers else "users", set())
         nobody = {context: Users(context=context, exists=False, by_login={}, unread=WHY) for context in out}
         return {context: nobody.get(context) or self.users(context, one) for context, one in asked.items()}
+
+    def groups_in(self, asked: Mapping[int, Collection[str]]) -> Mapping[int, Mapping[str, GroupRead]]:
+        """Give the groups of each context."""
+        return {context: self.groups(context, names) for context, names in asked.items()}
 
     def create(self, context: int, creations: Sequence[Creation]) -> list[Written]:
         """Write, or lose the connection."""

@@ -147,10 +147,14 @@ class AccountStore(Protocol):
 
 @runtime_checkable
 class ManyContexts(Protocol):
-    """What a store may offer besides: to look users of many contexts up together."""
+    """What a store may offer besides: to look users and groups of many contexts up together."""
 
     def users_in(self, asked: Mapping[int, Asked]) -> Mapping[int, Users]:
         """Answer one question for each context; where a context cannot be read its answer says so (`Users.unread`)."""
+        ...
+
+    def groups_in(self, asked: Mapping[int, Collection[str]]) -> Mapping[int, Mapping[str, GroupRead]]:
+        """Answer `AccountStore.groups` for each context; one that cannot be read is the problem of all its groups."""
         ...
 
 
@@ -163,3 +167,14 @@ def users_in(store: AccountStore, asked: Mapping[int, Asked]) -> Mapping[int, Us
     if isinstance(store, ManyContexts):
         return store.users_in(asked)
     return {context: store.users(context, one) for context, one in asked.items()}
+
+
+def groups_in(store: AccountStore, asked: Mapping[int, Collection[str]]) -> Mapping[int, Mapping[str, GroupRead]]:
+    """Read groups of several contexts, together where the store can, else one context after the other.
+
+    Raises:
+        StoreError: nothing could be read; stores of many databases say so of single groups instead.
+    """
+    if isinstance(store, ManyContexts):
+        return store.groups_in(asked)
+    return {context: store.groups(context, names) for context, names in asked.items()}

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 from syncd.core.model import Asked, Contexts, Endpoint, GroupRead, Mailbox, Observation, Users
 from syncd.errors import StoreRefused
-from syncd.openxchange.base import AccountStore, users_in
+from syncd.openxchange.base import AccountStore, groups_in, users_in
 from syncd.openxchange.listing import Listed, ListsAccounts
 from syncd.openxchange.provisioning_service import Service
 
@@ -41,6 +41,10 @@ class ReadsByAnother:
     def groups(self, context: int, names: Collection[str]) -> Mapping[str, GroupRead]:
         """Give the members of groups; see `AccountStore`."""
         return self._reader.groups(context, names)
+
+    def groups_in(self, asked: Mapping[int, Collection[str]]) -> Mapping[int, Mapping[str, GroupRead]]:
+        """Give the members of groups of many contexts; see `ManyContexts`."""
+        return groups_in(self._reader, asked)
 
     def contexts(self) -> Contexts:
         """Give the contexts that there are; see `AccountStore`."""

@@ -186,15 +186,18 @@ class ShardedStore:
         if self._locks is None:
             self._forget()  # nothing says where a plan begins
         before = self.statements
-        places, unread = self._parted({mailbox.context for mailbox in mailboxes})
+        by_context: dict[int, list[Mailbox]] = {}
+        for mailbox in mailboxes:
+            by_context.setdefault(mailbox.context, []).append(mailbox)
+        places, unread = self._parted(by_context)
         accounts: dict[MailboxRef, tuple[Observed, ...]] = {}
         primaries: dict[tuple[int, int], tuple[Endpoint, Endpoint | None]] = {}
         errors: list[StoreError] = []
         for place, contexts in places.items():
-            here = frozenset(contexts)
+            here = [mailbox for context in contexts for mailbox in by_context[context]]
             try:
                 with self._at(place) as shard:
-                    found = shard.observe([mailbox for mailbox in mailboxes if mailbox.context in here], seals)
+                    found = shard.observe(here, seals)
             except StoreError as error:
                 errors.append(error)
                 unread |= dict.fromkeys(contexts, str(error))
@@ -230,11 +233,20 @@ class ShardedStore:
 
     def groups(self, context: int, names: Collection[str]) -> Mapping[str, GroupRead]:
         """Give the members of groups; where the database cannot be read each has that as its problem."""
-        try:
-            with self._for(context) as shard:
-                return shard.groups(context, names)
-        except StoreError as error:
-            return dict.fromkeys(names, GroupRead((), str(error)))
+        return self.groups_in({context: names})[context]
+
+    def groups_in(self, asked: Mapping[int, Collection[str]]) -> Mapping[int, Mapping[str, GroupRead]]:
+        """Give the members of groups of many contexts, those of one database together; see `ManyContexts`."""
+        places, lost = self._parted(asked)
+        found: dict[int, Mapping[str, GroupRead]] = {}
+        for place, contexts in places.items():
+            try:
+                with self._at(place) as shard:
+                    found |= shard.groups_in({context: asked[context] for context in contexts})
+            except StoreError as error:
+                lost |= dict.fromkeys(contexts, str(error))
+        unread = {c: dict.fromkeys(asked[c], GroupRead((), reason)) for c, reason in lost.items()}
+        return {**found, **unread}
 
     def endpoints(self, context: int, users: Collection[int]) -> Mapping[int, tuple[Endpoint, Endpoint | None]]:
         """Give the servers of account 0 of users; see `AccountStore`."""

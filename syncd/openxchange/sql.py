@@ -102,8 +102,14 @@ class SqlStore:
 
     def groups(self, context: int, names: Collection[str]) -> Mapping[str, GroupRead]:
         """Give the members of groups; see `AccountStore`."""
+        return self.groups_in({context: names})[context]
+
+    def groups_in(self, asked: Mapping[int, Collection[str]]) -> Mapping[int, Mapping[str, GroupRead]]:
+        """Give the members of groups of many contexts together; see `ManyContexts`."""
+        if not asked:
+            return {}
         with self.database.reading() as connection:
-            return read_groups(connection, context, names)
+            return read_groups(connection, asked)
 
     def contexts(self) -> Contexts:
         """Give the contexts that there are; their names come from configdb, where that is configured."""

@@ -2,9 +2,10 @@
 
 Many contexts are asked about together: what is asked of each stands in one statement until that is full (`within`), so
 the number of statements grows with what is asked and not with the number of contexts. Few names are asked for in IN
-lists; for many the table is read once as a stream. `login2user.uid` is compared exactly: its collation would ignore
-trailing blanks, Python does not. The columns of addresses (`user.mail`, `user.imapLogin`, `user_alias.alias`) ignore
-letter case, accents and trailing blanks; here accents count, so that nobody gets a mailbox by resemblance.
+lists; where many are, or most users of a context, it is read whole. `login2user.uid` is compared exactly: its collation
+would ignore trailing blanks, Python does not. The columns of addresses (`user.mail`, `user.imapLogin`,
+`user_alias.alias`) ignore letter case, accents and trailing blanks; here accents count, so that nobody gets a mailbox
+by resemblance.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _C = TypeVar("_C", bound=Collection[Any])
 _FETCH = 2000
 _TOGETHER = 500
 """Contexts in one statement with their own values; SQLite takes no deeper expression than 1,000."""
+_SPARE = 4
+"""So many rows read cost at most what one name in an IN list does, which server and driver have to take apart."""
 _LAST_USER = 2**32 - 1
 """Highest id that the columns can hold (INT UNSIGNED); people may write any number into a directory."""
 
@@ -45,7 +48,10 @@ def chunks(values: Collection[_T], size: int = FEW) -> Iterator[Sequence[_T]]:
 
 
 def within(
-    asked: Mapping[int, _C], context: ColumnElement[Any], some: Callable[[_C], ColumnElement[bool]]
+    asked: Mapping[int, _C],
+    context: ColumnElement[Any],
+    some: Callable[[_C], ColumnElement[bool]],
+    spans: Mapping[int, int] | None = None,
 ) -> Iterator[ColumnElement[bool]]:
     """Give conditions that together hold wherever a value was asked for in its context, and maybe elsewhere.
 
@@ -53,13 +59,15 @@ def within(
         asked: what is asked for by context; where that is much, everything of the context is to be read.
         context: the column of the context.
         some: gives the condition for a few values.
+        spans: see `_spans`.
     """
-    if many := [number for number, values in asked.items() if len(values) > FEW]:
-        yield among(context, many)
+    whole = {number for number, values in asked.items() if _wholly(len(values), (spans or {}).get(number))}
+    if whole:
+        yield among(context, whole)
     together: list[ColumnElement[bool]] = []
     size = 0
     for number, values in asked.items():
-        if not 0 < len(values) <= FEW:
+        if number in whole or not values:
             continue
         if size + len(values) > FEW or len(together) == _TOGETHER:
             yield sa.or_(*together)
@@ -68,6 +76,11 @@ def within(
         size += len(values)
     if together:
         yield sa.or_(*together)
+
+
+def _wholly(count: int, span: int | None) -> bool:
+    """Tell whether to read a whole context for so many values; `span` bounds the number of its users."""
+    return count > FEW or (span is not None and count > 0 and span <= _SPARE * count)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,7 +103,8 @@ class _Answer:
     names: dict[int, str] = field(default_factory=dict)
     """Login by id, of those known."""
     near: dict[str, list[str]] = field(default_factory=dict)
-    inhabited: bool = False
+    inhabited: bool | None = None
+    """Whether there is any user; None = not asked."""
 
     @property
     def uncertain(self) -> frozenset[int]:
@@ -123,7 +137,7 @@ class _Answer:
         uninvited = frozenset(uid for uid, user in logins.items() if user in self.guests)
         return Users(
             context=context,
-            exists=len(misses) < len(logins) or self.inhabited,
+            exists=len(misses) < len(logins) or bool(self.inhabited),
             by_login={uid: user for uid, user in logins.items() if user and uid not in uninvited}
             if misses or uninvited
             else logins,
@@ -149,12 +163,13 @@ def look_up(connection: Connection, asked: Mapping[int, Asked]) -> dict[int, Use
         )
         for context, one in asked.items()
     }
+    spans = _spans(connection, answers)
     _read_guests(connection, answers)
-    _read_holders(connection, answers)
-    _read_existing(connection, answers)
+    _read_holders(connection, answers, spans)
+    _read_existing(connection, answers, spans)
     for answer in answers.values():
         answer.identify()
-    _read_logins(connection, answers)
+    _read_logins(connection, answers, spans)
     _read_other_case(connection, answers)
     _read_inhabited(connection, answers)
     return {context: answer.users(context) for context, answer in answers.items()}
@@ -181,13 +196,36 @@ def primary_endpoints(
     return {place: (endpoint, transport.get(place)) for place, endpoint in mail.items()}
 
 
+def _spans(connection: Connection, answers: _Answers) -> dict[int, int]:
+    """Give for each context how far apart the ids of its users are, so that it has no more users than that.
+
+    That is only asked where the contexts with few questions take more than one statement together; else nothing is
+    given, and of a context without users nothing either.
+    """
+    kinds = zip(*(answer.asked for answer in answers.values()), strict=True)
+    if not any(sum(len(some) for some in kind if len(some) <= FEW) > FEW for kind in kinds):
+        return {}
+    ends = _ends(connection, answers)
+    for context, answer in answers.items():
+        answer.inhabited = context in ends
+    return {context: high - low + 1 for context, (low, high) in ends.items()}
+
+
+def _ends(connection: Connection, contexts: Collection[int]) -> dict[int, tuple[int, int]]:
+    """Give the lowest and the highest id of the users of each context, guests included."""
+    # each is one step in the primary key, however many users there are
+    columns = (USER.c.cid, sa.func.min(USER.c.id), sa.func.max(USER.c.id))
+    rows = connection.execute(sa.select(*columns).where(among(USER.c.cid, contexts)).group_by(USER.c.cid))
+    return {context: (low, high) for context, low, high in rows}
+
+
 def _read_guests(connection: Connection, answers: _Answers) -> None:
     statement = sa.select(USER.c.cid, USER.c.id).where(among(USER.c.cid, answers), USER.c.guestCreatedBy > 0)
     for context, user in stream(connection, statement) if answers else ():
         answers[context].guests.add(user)
 
 
-def _read_holders(connection: Connection, answers: _Answers) -> None:
+def _read_holders(connection: Connection, answers: _Answers, spans: Mapping[int, int]) -> None:
     """Find who has the asked addresses; an address that nobody has is left out."""
     columns: tuple[tuple[By, Callable[[Asked], Collection[str]], tuple[sa.TableClause, str, str]], ...] = (
         ("mail", lambda asked: asked.mails, (USER, "id", "mail")),
@@ -198,7 +236,11 @@ def _read_holders(connection: Connection, answers: _Answers) -> None:
         texts = {context: by_key(of(answer.asked)) for context, answer in answers.items() if of(answer.asked)}
         holders: dict[int, dict[str, set[int]]] = {context: {} for context in texts}
         selected = (table.c[user], table.c.cid, table.c[column])
-        for condition in within(texts, table.c.cid, lambda some, c=table.c[column]: alike(connection, c, some)):  # type: ignore[misc]
+
+        def same(some: Mapping[str, list[str]], name: ColumnElement[Any] = table.c[column]) -> ColumnElement[bool]:
+            return alike(connection, name, some)
+
+        for condition in within(texts, table.c.cid, same, {} if table is ALIAS else spans):  # people have several
             for number, cid, stored in records(connection, selected, 2, table, condition):
                 context, value = int(cid), "" if stored == NULL else stored.decode()
                 for text in texts[context].get(collation_key(value), ()):
@@ -208,17 +250,21 @@ def _read_holders(connection: Connection, answers: _Answers) -> None:
             answers[context].holders[by] = found
 
 
-def _read_existing(connection: Connection, answers: _Answers) -> None:
+def _read_existing(connection: Connection, answers: _Answers, spans: Mapping[int, int]) -> None:
     ids = {context: answer.uncertain for context, answer in answers.items()}
-    for condition in within(ids, USER.c.cid, lambda some: among(USER.c.id, some)):
+    for condition in within(ids, USER.c.cid, lambda some: among(USER.c.id, some), spans):
         for number, cid in records(connection, (USER.c.id, USER.c.cid), 1, USER, condition):
             if (user := int(number)) in ids[context := int(cid)]:
                 answers[context].existing.add(user)
 
 
-def _read_logins(connection: Connection, answers: _Answers) -> None:
+def _read_logins(connection: Connection, answers: _Answers, spans: Mapping[int, int]) -> None:
     """Read the asked logins, and those of the ids known; or those of all users where many are asked."""
-    whole = [c for c, answer in answers.items() if len(answer.logins) > FEW or len(answer.known) > FEW]
+    whole = {
+        context
+        for context, answer in answers.items()
+        if _wholly(max(len(answer.logins), len(answer.known)), spans.get(context))
+    }
     names = {context: answer.logins for context, answer in answers.items() if context not in whole}
     ids = {context: answers[context].known for context in names}
     conditions = [among(LOGIN.c.cid, whole)] if whole else []
@@ -248,10 +294,11 @@ def _read_other_case(connection: Connection, answers: _Answers) -> None:
 
 def _read_inhabited(connection: Connection, answers: _Answers) -> None:
     """Find out whether there is any user at all, where no login has shown that already."""
-    unseen = [context for context, answer in answers.items() if len(answer.misses) == len(answer.logins)]
-    if not unseen:
-        return
-    # the lowest id of each context takes one step in the primary key, however many users there are
-    statement = sa.select(USER.c.cid, sa.func.min(USER.c.id)).where(among(USER.c.cid, unseen)).group_by(USER.c.cid)
-    for context, _ in connection.execute(statement):
-        answers[context].inhabited = True
+    unseen = [
+        context
+        for context, answer in answers.items()
+        if answer.inhabited is None and len(answer.misses) == len(answer.logins)
+    ]
+    inhabited = _ends(connection, unseen) if unseen else {}
+    for context in unseen:
+        answers[context].inhabited = context in inhabited
