@@ -13,7 +13,7 @@ from syncd.core.template import parse
 from syncd.directory.connection import Options
 from syncd.openxchange.connect import StoreOptions, Tls
 from syncd.settings.loading import Settings
-from syncd.wiring import directory_options, session, store_options
+from syncd.wiring import directory_options, readers, session, store_options
 from tests.settings.configurations import Loader
 from tests.settings.test_whole import WHOLE
 
@@ -144,3 +144,16 @@ def test_limits_and_pace_reach_the_run(loader: Loader) -> None:
     assert run.ceilings == Ceilings(removals_per_run=4, window=timedelta(hours=2))
     assert (run.approval, run.keep) == (timedelta(hours=3), timedelta(days=8))
     assert (run.rollout, run.brake) == (Rollout(mailboxes=5, wait=timedelta(minutes=6)), 7)
+
+
+def test_how_directories_are_read(settings: Settings, loader: Loader) -> None:
+    """What decides about members is in the text of each directory; where it is and who asks is not."""
+    told = readers(settings)
+    assert told.keys() == {"hq", "subsidiary", "third"}
+    moved = readers(
+        loader.text(WHOLE.replace("dc1.example.org", "dc9.example.org").replace("cn=syncd", "cn=other"), PW="x")
+    )
+    assert moved == told
+    edited = readers(loader.text(WHOLE.replace("disabled: keep", "disabled: remove"), PW="x"))
+    assert edited["hq"] != told["hq"]
+    assert edited["third"] == told["third"]
