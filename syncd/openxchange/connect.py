@@ -22,7 +22,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.engine.interfaces import DBAPICursor, IsolationLevel
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from syncd.core.address import collation_key
@@ -35,6 +35,8 @@ from syncd.openxchange.trouble import passing, translate
 _T = TypeVar("_T")
 _TRIES = 3
 _SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+"""Of the next transaction only."""
 _log = structlog.get_logger(__name__)
 
 
@@ -87,15 +89,16 @@ class Database:
         self.section = section
         self.url = _url(options, section)
         self.sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = _sqlite(self.url, options) if self.sqlite else _mysql(self.url, options, section)
+        arguments = {} if self.sqlite else _arguments(self.url, options, section)
+        self.engine = _sqlite(self.url, options) if self.sqlite else _mysql(self.url, arguments, "READ COMMITTED")
         self.statements = 0
         self.changed = 0
         """Rows written so far, as the server counted them; also in transactions that were rolled back."""
         self._sleep = sleep
-        self._readers = self.engine if self.sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
         self._writers = self.engine.execution_options(syncd_writes=True)
         event.listen(self.engine, "before_cursor_execute", self._count)
         event.listen(self.engine, "after_cursor_execute", self._count_rows)
+        self._single = self._autocommitting(arguments)
 
     @property
     def where(self) -> str:
@@ -109,7 +112,9 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """Read within one snapshot; errors come out translated."""
         try:
-            with self._readers.connect() as connection, connection.begin():
+            with self.engine.connect() as connection, connection.begin():
+                if not self.sqlite:
+                    connection.exec_driver_sql(_SNAPSHOT)
                 yield connection
         except DBAPIError as error:
             raise translate(error, self.where) from None
@@ -118,7 +123,7 @@ class Database:
     def alone(self) -> Iterator[Connection]:
         """Run single statements, each on its own, with no transaction left open between them."""
         try:
-            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            with self._single.connect() as connection:
                 yield connection
         except DBAPIError as error:
             raise translate(error, self.where) from None
@@ -141,8 +146,22 @@ class Database:
                 self._sleep(0.1 * 2**attempt * (1 + random.random()))  # noqa: S311 - no secret, only spread
         raise AssertionError("unreachable")
 
-    def _count(self, *_: object) -> None:
-        self.statements += 1
+    def _autocommitting(self, arguments: dict[str, object]) -> Engine:
+        """Give an engine whose connections are in autocommit mode for good.
+
+        Were the isolation level one of a single use (an execution option), SQLAlchemy would set it back whenever a
+        connection is returned; where the server is gone by then, the driver's own error comes out and the connection's
+        place in the pool is lost, until there is none left.
+        """
+        if self.sqlite:
+            return self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        engine = _mysql(self.url, arguments, "AUTOCOMMIT")
+        event.listen(engine, "before_cursor_execute", self._count)
+        event.listen(self.engine, "engine_disposed", lambda _: engine.dispose())
+        return engine
+
+    def _count(self, _: Connection, _cursor: DBAPICursor, statement: str, *_more: object) -> None:
+        self.statements += statement != _SNAPSHOT  # which is a part of BEGIN
 
     def _count_rows(self, _: Connection, cursor: DBAPICursor, statement: str, *_more: object) -> None:
         if statement.startswith(("INSERT", "UPDATE", "DELETE")):
@@ -163,25 +182,30 @@ def _url(options: StoreOptions, section: str) -> URL:
     return url.set(password=options.password.reveal()) if options.password else url
 
 
-def _mysql(url: URL, options: StoreOptions, section: str) -> Engine:
+def _mysql(url: URL, arguments: dict[str, object], isolation_level: IsolationLevel) -> Engine:
     return sa.create_engine(
         url,
-        isolation_level="READ COMMITTED",
+        isolation_level=isolation_level,
         pool_pre_ping=True,
-        pool_size=2,  # one holds the named lock while another reads or writes
+        pool_size=1,  # beside the one that holds the named lock, which is of another engine
         max_overflow=1,
         hide_parameters=True,
-        connect_args={
-            "charset": "utf8mb4",
-            "connect_timeout": max(1, round(options.connect_timeout)),
-            "read_timeout": options.read_timeout,
-            "write_timeout": options.write_timeout,
-            "sql_mode": _SQL_MODE,
-            "init_command": f"SET SESSION innodb_lock_wait_timeout = {max(1, round(options.lock_timeout))},"
-            f" SESSION group_concat_max_len = {ROOM}",
-            **_protection(url, options.tls, section),
-        },
+        connect_args=arguments,
     )
+
+
+def _arguments(url: URL, options: StoreOptions, section: str) -> dict[str, object]:
+    """Give what PyMySQL is told of a connection."""
+    return {
+        "charset": "utf8mb4",
+        "connect_timeout": max(1, round(options.connect_timeout)),
+        "read_timeout": options.read_timeout,
+        "write_timeout": options.write_timeout,
+        "sql_mode": _SQL_MODE,
+        "init_command": f"SET SESSION innodb_lock_wait_timeout = {max(1, round(options.lock_timeout))},"
+        f" SESSION group_concat_max_len = {ROOM}",
+        **_protection(url, options.tls, section),
+    }
 
 
 def _protection(url: URL, tls: Tls | None, section: str) -> dict[str, object]:

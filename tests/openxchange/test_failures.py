@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -221,6 +222,40 @@ def test_password_without_key(mariadb: MariaDb, world: World, ox_database: str) 
             call()
         assert "do-not-show" not in str(caught.value)
     store.close()
+
+
+def test_connections_that_end_anywhere_leave_their_place_to_others(mariadb: MariaDb, ox_database: str) -> None:
+    """A server that is gone when a connection is given back is known by name, and costs no place in the pool."""
+    database = Database(mariadb.options(ox_database))
+    for opened in (database.alone, database.reading) * 4:
+        with contextlib.suppress(StoreUnavailable), opened() as connection:
+            end(mariadb, connection)
+    with database.alone() as connection:
+        assert connection.scalar(sa.select(1)) == 1
+    with database.reading() as connection:
+        assert connection.scalar(sa.text("SELECT @@autocommit")) == 0
+    database.engine.dispose()
+
+
+def end(mariadb: MariaDb, connection: sa.Connection) -> None:
+    """Let the server end a connection."""
+    number = connection.scalar(sa.text("SELECT CONNECTION_ID()"))
+    with mariadb.connect() as other, other.cursor() as cursor:
+        cursor.execute(f"KILL {number}")
+
+
+def test_reading_sees_one_moment(mariadb: MariaDb, world: World, ox_database: str) -> None:
+    """What others commit meanwhile is not seen before the read has ended, whatever was read before it."""
+    database = Database(mariadb.options(ox_database))
+    count = sa.text("SELECT COUNT(*) FROM user")
+    for _ in range(2):
+        with database.reading() as connection:
+            before = connection.scalar(count)
+            world.execute("DELETE FROM user WHERE cid = 1 ORDER BY id DESC LIMIT 1")
+            assert connection.scalar(count) == before
+        with database.reading() as connection:
+            assert connection.scalar(count) == before - 1
+    database.engine.dispose()
 
 
 def test_values_that_do_not_fit_one_packet(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
