@@ -206,7 +206,7 @@ def _unreachable(  # noqa: PLR0911 - one return a cause
 ) -> Lost:
     """Say what is wrong in the words of the one who has to repair it."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        text = error.verify_message or str(error)
+        text = getattr(error, "verify_message", "") or str(error)
         if "mismatch" in text.lower() or "not valid for" in text:
             return Lost(
                 f"{url}: TLS: the certificate is not for {address.host}: {text}",
@@ -217,7 +217,8 @@ def _unreachable(  # noqa: PLR0911 - one return a cause
             f"{url}: TLS: the certificate is not trusted: {text}", hint=f"{options.setting('tls.ca')} is {where}"
         )
     if isinstance(error, ssl.SSLError):
-        return Lost(f"{url}: TLS: {error.reason or error}", hint="is this the port for this kind of URL?")
+        reason = getattr(error, "reason", None) or error  # ldap3 makes errors of this class without OpenSSL's words
+        return Lost(f"{url}: TLS: {reason}", hint="is this the port for this kind of URL?")
     if isinstance(error, socket.gaierror):
         return _unknown(url, address, options)
     if isinstance(error, TimeoutError) or "timed out" in str(error):

@@ -9,9 +9,10 @@ import traceback
 from pathlib import Path
 
 import pytest
+from ldap3.core.exceptions import LDAPSocketSendError, communication_exception_factory
 
 from syncd.core.model import Secret
-from syncd.directory.connection import Address, connect, parse_url
+from syncd.directory.connection import Address, _unreachable, connect, parse_url
 from syncd.directory.directories import Directories
 from syncd.directory.search import Lost, Query, Refused
 from syncd.directory.strategy import StreamConnection
@@ -217,6 +218,14 @@ def test_an_answer_that_is_no_ldap(slapd: Slapd) -> None:
             thread.join()
             assert not whole(found)
             assert url in found.reads[PEOPLE].reasons[0]
+
+
+@pytest.mark.parametrize("kind", [ssl.SSLEOFError, ssl.SSLCertVerificationError, ConnectionResetError, TimeoutError])
+def test_an_error_while_sending_is_told_whatever_its_class(slapd: Slapd, kind: type[OSError]) -> None:
+    """ldap3 makes errors that pass for those of the socket without their attributes; there are words for them, too."""
+    url, made = slapd.ldaps, communication_exception_factory(LDAPSocketSendError, kind("the end"))
+    lost = _unreachable(url, parse_url(url), options(slapd.database()), made("socket sending error"))
+    assert str(lost).startswith(url)
 
 
 def test_data_in_the_clear_behind_starttls_is_an_attack(slapd: Slapd) -> None:
