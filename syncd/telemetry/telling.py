@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from syncd.core.changes import Report
+from syncd.core.guard import RELEASE
 from syncd.core.verdict import result_of, summary
 
 _log = structlog.get_logger()
@@ -17,10 +18,19 @@ def tell(report: Report) -> None:
     for problem in report.problems:
         _log.warning("discovery.problem", problem=problem)
     for judgement in report.judgements:
-        for objection in judgement.objections:
-            _log.warning("plan.held", limit=objection.limit, digest=judgement.held_digest, message=objection.message)
+        mailbox = judgement.plan.mailbox
+        if judgement.held_digest is not None:
+            told = [objection.message.partition(RELEASE) for objection in judgement.objections]
+            _log.warning(
+                "plan.held",
+                mailbox=mailbox.address,
+                context=mailbox.context,
+                digest=judgement.held_digest,
+                limits=[objection.limit for objection in judgement.objections],
+                objections=[message for message, _, _ in told],
+                command=next((command for _, _, command in told if command), ""),
+            )
         if not judgement.plan.complete:
-            mailbox = judgement.plan.mailbox
             reasons = list(judgement.plan.reasons)
             _log.warning("read.incomplete", mailbox=mailbox.address, context=mailbox.context, reasons=reasons)
     for error in report.errors:

@@ -74,6 +74,7 @@ def busy(*, started: datetime = START, finished: datetime = END) -> Report:
         drift=(NOTICE,) * 7,
         adopted=(ADOPTION,),
         changes=(change(Op.CREATE),),
+        returned=(3, 4),
     )
     since: Mapping[tuple[str, MailboxRef], Mapping[str, datetime]] = {
         ("withheld", troubled.plan.mailbox.ref): {"delete 4": started, "delete 5": finished},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
@@ -13,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from syncd.core.changes import Direction, Op, Orphan, Outcome
 from syncd.core.reads import Cause
-from syncd.telemetry.metrics import Metrics
+from syncd.telemetry.gauges import Decided
+from syncd.telemetry.metrics import CHANNELS, Metrics
 from tests.servers import require
 from tests.telemetry.reports import ADOPTION, END, NOTICE, START, busy, change, judgement, report
 
@@ -59,6 +61,12 @@ def boxes(metrics: Metrics) -> set[str]:
         ("syncd_drifted_accounts", 7),
         ("syncd_held_plans", 0),
         ("syncd_held_changes", 0),
+        ("syncd_mailbox_idle", 0),
+        ("syncd_mailbox_staging", 0),
+        ("syncd_mailbox_paused", 0),
+        ("syncd_idle_changes", 0),
+        ("syncd_rejected_plans", 0),
+        ("syncd_returned_members_total", 2),
     ],
 )
 def test_each_number_of_a_mailbox_arrives(metrics: Metrics, name: str, expected: float) -> None:
@@ -102,6 +110,68 @@ def test_a_held_mailbox_is_told(metrics: Metrics) -> None:
     metrics.publish(busy())
     assert value(metrics, "syncd_held_plans", **SALES) == 1
     assert value(metrics, "syncd_held_changes", **SALES) == 2
+
+
+def test_an_idle_mailbox_is_told(metrics: Metrics) -> None:
+    """Nothing of it is held or adopted; what would be done is counted apart, and whether it is staging too."""
+    idle = judgement(
+        held=frozenset({Direction.ADDITIONS}), adopted=(ADOPTION,), changes=(change(Op.CREATE), change(Op.DELETE))
+    )
+    staging = replace(idle.plan, mailbox=replace(idle.plan.mailbox, staging=True))
+    metrics.publish(report(replace(idle, plan=staging, idle="staging")))
+    told = {
+        name: value(metrics, f"syncd_{name}", **SUPPORT)
+        for name in ("mailbox_idle", "mailbox_staging", "mailbox_paused", "idle_changes", "held_plans", "held_changes")
+    }
+    assert told == {
+        "mailbox_idle": 1, "mailbox_staging": 1, "mailbox_paused": 0, "idle_changes": 3, "held_plans": 0,
+        "held_changes": 0,
+    }  # fmt: skip
+    assert value(metrics, "syncd_changes_total", operation="adopt", result="applied") == 0
+
+
+def test_what_persons_decided_is_told(metrics: Metrics) -> None:
+    """A rejected plan and a pause show at their mailbox, a pause of everything at all."""
+    ref = busy().judgements[0].plan.mailbox.ref
+    decided = Decided(rejected=frozenset({ref}), paused=frozenset({ref}))
+    for given, paused in ((decided, {1: 1, 2: 0}), (Decided(paused=frozenset({None})), {1: 1, 2: 1})):
+        metrics.publish(busy(), given)
+        found = {
+            1: value(metrics, "syncd_mailbox_paused", **SUPPORT),
+            2: value(metrics, "syncd_mailbox_paused", **SALES),
+        }
+        assert found == paused
+        assert value(metrics, "syncd_rejected_plans", **SUPPORT) == (ref in given.rejected)
+        assert value(metrics, "syncd_rejected_plans", **SALES) == 0
+
+
+def test_members_who_come_back_are_counted(metrics: Metrics) -> None:
+    """Run after run, by mailbox; a mailbox that leaves the configuration takes its count along."""
+    metrics.publish(busy())
+    metrics.publish(busy())
+    assert value(metrics, "syncd_returned_members_total", **SUPPORT) == 4
+    metrics.publish(report(judgement(SALES["mailbox"])))
+    assert value(metrics, "syncd_returned_members_total", **SUPPORT) is None
+
+
+def test_notices_are_counted_by_channel_and_result(metrics: Metrics) -> None:
+    """Plans that were told, and tries that failed; what did not happen is 0, not absent."""
+    metrics.notified("webhook", 2, failed=False)
+    metrics.notified("webhook", 1, failed=True)
+    found = {
+        (channel, result): value(metrics, "syncd_notices_total", channel=channel, result=result)
+        for channel in CHANNELS
+        for result in ("told", "failed")
+    }
+    assert found == dict.fromkeys(found, 0.0) | {("webhook", "told"): 3, ("webhook", "failed"): 1}
+
+
+def test_what_the_brake_left_is_told(metrics: Metrics) -> None:
+    """The number is that of the last run."""
+    metrics.publish(report(judgement(), deferred=7))
+    assert value(metrics, "syncd_deferred_changes") == 7
+    metrics.publish(report(judgement()))
+    assert value(metrics, "syncd_deferred_changes") == 0
 
 
 @pytest.mark.parametrize(
@@ -292,7 +362,7 @@ def test_names_and_labels_keep_the_rules(metrics: Metrics) -> None:
     found = samples(metrics)
     assert all(name.startswith("syncd_") for name, _ in found)
     labels = {label for _, pairs in found for label, _ in pairs}
-    bounded = {"phase", "operation", "result", "reason", "kind", "le", "version", "python"}
+    bounded = {"phase", "operation", "result", "reason", "kind", "channel", "le", "version", "python"}
     assert labels == {"mailbox", "context"} | bounded
     text = metrics.render()[0].decode()
     assert not [word for word in ("gina", "hugo", "carol", "uid=", "cn=") if word in text]

@@ -25,7 +25,10 @@ ROOT = Path(__file__).parents[2]
 RULES = ROOT / "config" / "prometheus-rules.yml"
 STORIES = Path(__file__).with_name("rules_test.yml")
 DASHBOARD = ROOT / "config" / "grafana-dashboard.json"
-COMMANDS = {"check", "plan", "sync", "status", "held", "approve", "retire", "release", "discover"}
+COMMANDS = {
+    "check", "plan", "sync", "status", "held", "show", "approve", "reject", "pause", "resume", "retire", "release",
+    "discover",
+}  # fmt: skip
 
 
 def rules() -> list[dict[str, Any]]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from structlog.testing import capture_logs
 
+from syncd.core.changes import Direction, Objection
+from syncd.core.guard import RELEASE
 from syncd.telemetry.telling import tell
 from tests.telemetry.reports import judgement, report
 
@@ -32,3 +36,36 @@ def test_each_thing_to_look_at_has_its_line() -> None:
     assert "cn=odd" in lines[1]["problem"]
     assert (lines[2]["mailbox"], lines[2]["reasons"]) == ("support@example.org", ["ldap://x: no answer"])
     assert lines[4]["result"] == "failed"
+
+
+def test_a_held_plan_is_one_line() -> None:
+    """However many limits object, it has mailbox, digest, all reasons, and the command that releases it."""
+    removals = frozenset({Direction.REMOVALS})
+    objections = tuple(
+        Objection(
+            limit=limit, directions=removals, value=4, allowed=3, message=f"{limit}: no.{RELEASE}syncd approve sha256:a"
+        )
+        for limit in ("removals", "suddenly_empty")
+    )
+    held = replace(judgement(held=removals), objections=objections, held_digest="sha256:a")
+    with capture_logs() as lines:
+        tell(report(held))
+    assert lines[0] == {
+        "event": "plan.held",
+        "log_level": "warning",
+        "mailbox": "support@example.org",
+        "context": 1,
+        "digest": "sha256:a",
+        "limits": ["removals", "suddenly_empty"],
+        "objections": ["removals: no.", "suddenly_empty: no."],
+        "command": "syncd approve sha256:a",
+    }
+    assert [line["event"] for line in lines[1:]] == ["run.finished"]
+
+
+def test_an_idle_mailbox_holds_nothing() -> None:
+    """What a limit would say of a mailbox that is paused or staged asks nobody for an approval."""
+    idle = replace(judgement(held=frozenset({Direction.REMOVALS})), idle="staging")
+    with capture_logs() as lines:
+        tell(report(idle))
+    assert [line["event"] for line in lines] == ["run.finished"]
