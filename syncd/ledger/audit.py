@@ -80,7 +80,8 @@ class _Check:
 
     def __init__(self, seq: int, previous: str, conclusions: Mapping[str, int], sound: frozenset[str]) -> None:
         self.seq, self.previous = seq, previous
-        """The last entry that was seen."""
+        """The last entry that was seen, and the hash of the last one that has a hash."""
+        self.sealed = seq
         self.entries = 0
         self.first: int | None = None
         self.last: int | None = None
@@ -103,7 +104,7 @@ class _Check:
         change = row.batch is not None and row.op != CONCLUDE
         if not self._fits(seq, row, error, stored, change=change):
             self.problems.append(f"entry {seq} is not what was written, or not behind what it was written behind")
-        self.previous = stored
+        self.previous, self.sealed = stored, seq
         if row.new is not None and row.new not in self._sound:
             self.problems.append(f"entry {seq}: its text {row.new[:12]} is not there or not what was written")
         if row.batch is None:
@@ -133,8 +134,8 @@ class _Check:
         """Check that this is the end of the chain, and what became of the batches without a conclusion."""
         if self.seq < seq:
             self._missing(self.seq + 1, seq)
-        elif self.previous != head:
-            self.problems.append(f"entry {self.seq} is not the end of the chain, which was at entry {seq}")
+        elif (self.sealed, self.previous) != (seq, head):
+            self.problems.append(f"entry {self.sealed} is not the end of the chain, which is at entry {seq}")
         for changes in self._batches.values():
             self.problems += [
                 f"entry {number} is {became.result} without a conclusion"
