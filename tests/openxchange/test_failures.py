@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +20,7 @@ from syncd.openxchange.connect import Database, Tls
 from syncd.openxchange.playground import add_group
 from syncd.openxchange.sql import SqlStore, open_store
 from tests.openxchange.world import OBFUSCATION, World, creations, errors, mailbox
+from tests.servers.faults import FaultProxy
 from tests.servers.mariadb import MariaDb
 
 pytestmark = pytest.mark.mariadb
@@ -225,23 +225,24 @@ def test_password_without_key(mariadb: MariaDb, world: World, ox_database: str) 
 
 
 def test_connections_that_end_anywhere_leave_their_place_to_others(mariadb: MariaDb, ox_database: str) -> None:
-    """A server that is gone when a connection is given back is known by name, and costs no place in the pool."""
-    database = Database(mariadb.options(ox_database))
-    for opened in (database.alone, database.reading) * 4:
-        with contextlib.suppress(StoreUnavailable), opened() as connection:
-            end(mariadb, connection)
-    with database.alone() as connection:
-        assert connection.scalar(sa.select(1)) == 1
-    with database.reading() as connection:
-        assert connection.scalar(sa.text("SELECT @@autocommit")) == 0
-    database.engine.dispose()
-
-
-def end(mariadb: MariaDb, connection: sa.Connection) -> None:
-    """Let the server end a connection."""
-    number = connection.scalar(sa.text("SELECT CONNECTION_ID()"))
-    with mariadb.connect() as other, other.cursor() as cursor:
-        cursor.execute(f"KILL {number}")
+    """Wherever a connection ends, when it is given back too, that is known by name and costs no place in the pool."""
+    with FaultProxy(mariadb.port) as proxy:
+        database = Database(mariadb.options(ox_database, url=f"mysql://test@127.0.0.1:{proxy.port}/{ox_database}"))
+        ended = 0
+        for proxy.cut_after in range(600, 960, 3):
+            for opened in (database.alone, database.reading):
+                try:
+                    with opened() as connection:
+                        connection.scalar(sa.select(1))
+                except StoreUnavailable:
+                    ended += 1
+        assert ended > 20
+        proxy.cut_after = None
+        with database.alone() as connection:
+            assert connection.scalar(sa.text("SELECT @@autocommit")) == 1
+        with database.reading() as connection:
+            assert connection.scalar(sa.text("SELECT @@autocommit")) == 0
+        database.engine.dispose()
 
 
 def test_reading_sees_one_moment(mariadb: MariaDb, world: World, ox_database: str) -> None:
