@@ -35,7 +35,7 @@ def decisions(ledger: Ledger) -> list[tuple[str, str, str]]:
 
 def test_a_held_plan_is_kept_with_what_it_would_do(ledger: Ledger) -> None:
     """The first run that is held stores the held changes and the objections, and nothing of the other directions."""
-    changes = (change(Op.DELETE, 3), change(Op.CREATE, 4))
+    changes = (change(Op.DELETE, 3, reason="no member any more"), change(Op.CREATE, 4))
     ledger.finish(report(judgement(held="sha256:a", changes=changes)))
     (plan,) = ledger.held()
     assert (plan.digest, plan.ref, plan.address, plan.state) == ("sha256:a", SUPPORT, "Support@x.org", "held")
@@ -43,7 +43,8 @@ def test_a_held_plan_is_kept_with_what_it_would_do(ledger: Ledger) -> None:
     assert plan.objections[0]["message"] == "9 of 10 go"
     assert plan.objections[0]["directions"] == ["removals"]
     assert plan.plan["total"] == 1
-    assert [(c["op"], c["user"], c["path"]) for c in plan.plan["changes"]] == [("delete", 3, list(PATH))]  # type: ignore[attr-defined]
+    [shown] = plan.plan["changes"]  # type: ignore[misc]
+    assert [shown[key] for key in ("op", "user", "path", "reason")] == ["delete", 3, list(PATH), "no member any more"]
 
 
 def test_held_adoptions_are_shown() -> None:

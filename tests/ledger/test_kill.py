@@ -50,6 +50,7 @@ def test_killed_anywhere_the_ledger_is_before_or_after(options: LedgerOptions) -
         with Ledger.open(fresh) as ledger:
             claims = {user: claim.held for user, claim in ledger.claims()[SUPPORT].items()}
             pending = [row.user for row in ledger.unsettled()]
+            assert ledger.verify().problems == ()
         before: tuple[dict[int, bool], list[int]] = ({3: True, 4: True}, [])
         promised = ({1: False, 2: False, 3: True, 4: True}, [1, 2, 3, 4])
         concluded: tuple[dict[int, bool], list[int]] = ({1: True, 4: True}, [])
@@ -64,6 +65,14 @@ def test_killed_anywhere_the_ledger_is_before_or_after(options: LedgerOptions) -
     assert at > 8
 
 
+def test_killed_anywhere_the_journal_is_a_chain(options: LedgerOptions) -> None:
+    """Every call that writes the journal is there wholly or not at all, and pruning may stop after any portion."""
+    command = [sys.executable, "-m", "tests.ledger.killing", options.url]
+    done = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
+    assert done.stderr == ""
+    assert int(done.stdout) > 100
+
+
 def _fresh(options: LedgerOptions, number: int) -> LedgerOptions:
     """Give a ledger in which users 3 and 4 have held claims; on a server the same database is emptied."""
     if options.url.startswith("sqlite"):
@@ -74,6 +83,7 @@ def _fresh(options: LedgerOptions, number: int) -> LedgerOptions:
         with ledger._database.writing() as work:
             for table in ("claims", "journal"):
                 work.run(f"DELETE FROM {table}")
+            work.run("UPDATE chain SET seq = 0, hash = ''")
         ledger.intend("r0", "b0", NOON, intents(Op.CREATE, [3, 4]))
         ledger.conclude("b0")
     return options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -79,6 +80,12 @@ def test_the_status_shows_the_last_run_that_covered_a_mailbox(ledger: Ledger) ->
     assert (support.run, support.at, support.complete) == ("r2", NOON + timedelta(hours=1), False)
     assert (support.reasons, support.held, support.held_digest) == (("gone",), ("removals",), "sha256:a")
     assert (support.withheld, support.claims) == (1, 0)
+
+
+def test_the_status_says_why_nothing_was_applied(ledger: Ledger) -> None:
+    """A mailbox that was idle at the last run has the reason; one that was not has none."""
+    ledger.finish(report(replace(judgement(), idle="paused by root"), judgement(SALES)))
+    assert {one.ref: one.idle for one in ledger.status()} == {SUPPORT: "paused by root", SALES: ""}
 
 
 def test_a_mailbox_without_a_run_has_a_status(ledger: Ledger) -> None:
