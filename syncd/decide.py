@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from syncd.core.changes import Approval, Judgement, MailboxPlan
 from syncd.core.desire import Desired, desire
@@ -52,6 +53,15 @@ class Decision:
     """By context; those of claims are in `ids`."""
     prints: Mapping[MailboxRef, str]
     """The fingerprint of each mapping now."""
+
+
+class Examination(NamedTuple):
+    """What a plan is made from, for who wants to look closer than its report does."""
+
+    at: datetime
+    """When it began."""
+    facts: Facts
+    decision: Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ from syncd.core.changes import Approval, Judgement, Outcome, Report
 from syncd.core.limits import Ceilings, Rollout
 from syncd.core.model import Mailbox, MailboxRef, Observed
 from syncd.core.patterns import Pattern
-from syncd.decide import Consent, Decider, Decision
+from syncd.decide import Consent, Decider, Decision, Examination
 from syncd.directory.directories import Directories
 from syncd.errors import LedgerError, SyncdError
 from syncd.facts import Census, Facts, absences, advanced, became, counted, orphans, register, sightings, understood
@@ -101,10 +101,15 @@ class Reconciler:
             StoreError, LedgerError: a system could not be read. The directory never raises: what it could not read is
                 in the report as incomplete.
         """
+        started, facts, decision = self.examine(only)
+        return self._report(started, decision.judgements, facts, partial=bool(only))
+
+    @_paused_collector()
+    def examine(self, only: Collection[MailboxRef] = ()) -> Examination:
+        """Gather and decide as a plan does, and give all of it; arguments and errors as of `plan`."""
         started = self._begin()
         facts = self._gatherer(started).gather(only)
-        decision = self._decide(facts, started)
-        return self._report(started, decision.judgements, facts, partial=bool(only))
+        return Examination(started, facts, self._decide(facts, started))
 
     @_paused_collector()
     def run(
