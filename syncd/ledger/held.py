@@ -300,6 +300,7 @@ def _told(judgement: Judgement, one: Change | Adoption) -> dict[str, object]:
         "mailbox": one.mailbox if isinstance(one, Change) else mailbox.address,
         "path": list(one.path),
         "fields": {name: list(pair) for name, pair in fields.items()},
+        "reason": one.reason if isinstance(one, Change) else "",
     }
 
 

@@ -115,6 +115,7 @@ def _state(judgement: Judgement, became: Mapping[tuple[int, str, str], int]) -> 
         "waiting": len(plan.waiting),
         "complete": plan.complete,
         "reasons": plan.reasons,
+        "idle": judgement.idle,
         "held": sorted(direction.value for direction in judgement.held),
         "held_digest": judgement.held_digest,
         "withheld": len(plan.withheld),

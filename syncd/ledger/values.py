@@ -197,6 +197,8 @@ class MailboxStatus:
     waiting: int = 0
     complete: bool = False
     reasons: tuple[str, ...] = ()
+    idle: str = ""
+    """Why the run applied nothing to it, whatever it found; empty = nothing stood against it."""
     held: tuple[str, ...] = ()
     """Directions that were held."""
     held_digest: str | None = None
