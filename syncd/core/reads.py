@@ -87,6 +87,8 @@ class SourceRead:
     value as written."""
     notes: tuple[str, ...] = ()
     """Things worth telling that make nothing incomplete: a cycle, the depth limit reached in an exclusion, ..."""
+    primary: frozenset[str] = frozenset()
+    """Stable ids of members who have the last group of their path as their primary group; it does not list them."""
     proof: Proof = Proof()
 
 

@@ -106,7 +106,7 @@ class Inquiry:
         self.open: list[Question] = []
         self._read = expansion.reads[source]
         self._members, self._disabled = dict(self._read.members), dict(self._read.disabled)
-        self._dangling = dict(self._read.dangling)
+        self._dangling, self._primary = dict(self._read.dangling), set(self._read.primary)
         self._reasons, self._notes = dict.fromkeys(self._read.reasons), dict.fromkeys(self._read.notes)
         self._causes: set[Cause] = set(self._read.causes)
         self._proofs = [self._read.proof]
@@ -176,6 +176,7 @@ class Inquiry:
             members=self._members,
             disabled=self._disabled,
             dangling=self._dangling,
+            primary=frozenset(self._primary),
             complete=not self._reasons,
             reasons=tuple(self._reasons),
             causes=frozenset(causes),
@@ -184,6 +185,7 @@ class Inquiry:
         )
 
     def _add(self, read: SourceRead, path: tuple[str, ...], *, group: bool) -> None:
+        self._primary |= read.primary - self._members.keys()
         for known, new in ((self._members, read.members), (self._disabled, read.disabled)):
             for member in new.values():
                 known.setdefault(member.id, member._replace(path=(*path, *(member.path if group else ()))))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from syncd.directory.entries import Found, named
+from syncd.directory.entries import Found
 from syncd.directory.groups import Group
 from syncd.directory.lookup import Lookup
 from syncd.directory.search import REFERRAL, Query, Refused, any_of
@@ -39,7 +39,7 @@ def add_primary_members(walks: Sequence[Walk], lookup: Lookup) -> None:
         if (trouble := troubles.get(number)) is not None:
             walk.fail(f"{where}: {trouble}", trouble.cause)
         for found in people.get(number, ()):
-            walk.meet(found, path, *named(found), where)
+            walk.meet_primary(found, path, where)
 
 
 def _found(numbers: Mapping[str, int], lookup: Lookup) -> tuple[Mapping[int, Sequence[Found]], Mapping[int, Refused]]:

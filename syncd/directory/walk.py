@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from syncd.core.model import Source
 from syncd.core.reads import Cause, Member, Proof, SourceRead
 from syncd.directory.connection import Options
-from syncd.directory.entries import ABSENT, Found, Person, Principal, Reading, Trouble
+from syncd.directory.entries import ABSENT, Found, Person, Principal, Reading, Trouble, named
 from syncd.directory.foreign import Foreign
 from syncd.directory.groups import Group, Problem
 from syncd.directory.sids import OF_A_DOMAIN
@@ -55,6 +55,7 @@ class Walk:
         self._identity = reading.server.identity
         self._notes: dict[str, None] = {}
         self._members: dict[str, Member] = {}
+        self._primary: set[str] = set()
         self._disabled: dict[str, Member] = {}
         self._dangling: dict[str, str] = {}
 
@@ -136,6 +137,14 @@ class Walk:
             else:
                 self.fail(reason, found.cause)
 
+    def meet_primary(self, found: Found, path: Path, where: str) -> None:
+        """Decide what becomes of an entry that has a group as its primary one; arguments as of `meet`."""
+        key, written = named(found)
+        known = self._members.get(found.id) if isinstance(found, Person) else None
+        self.meet(found, path, key, written, where)
+        if isinstance(found, Person) and self._members.get(found.id) is not known:
+            self._primary.add(found.id)
+
     def _add(self, person: Person, path: Path) -> None:
         self.counts[person.standing] += 1
         if person.standing.startswith("ignored"):
@@ -202,6 +211,7 @@ class Walk:
             disabled=self._disabled,
             dangling=self._dangling,
             notes=(*self._notes, *notes),
+            primary=frozenset(self._primary),
             proof=Proof(
                 server=self._url,
                 identity=self._identity,

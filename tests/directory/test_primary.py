@@ -19,6 +19,7 @@ def test_people_with_a_primary_group_are_its_members() -> None:
     assert {member.names[0][0]: len(member.path) for member in found.members.values()} == {
         "anna": 1, "bert": 2, "carl": 1,
     }  # fmt: skip
+    assert {found.members[key].names[0][0] for key in found.primary} == {"anna", "bert"}
     assert len(found.disabled) == 1
     assert found.complete
     assert found.proof.values == {"user": 5, "group": 1, "disabled": 1, "ignored computer": 1}
