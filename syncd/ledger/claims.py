@@ -37,6 +37,17 @@ def load(work: Work) -> dict[MailboxRef, dict[int, Claim]]:
     return found
 
 
+def since(work: Work, ref: MailboxRef | None, user: int | None) -> dict[tuple[MailboxRef, int], datetime]:
+    """Give since when claims stand, by mailbox and user: those of one mailbox, of one user, or all (None)."""
+    refs = work.refs()
+    numbers = {known: number for number, known in refs.items()}
+    asked = {"mailbox": None if ref is None else numbers.get(ref, 0), "user": user}
+    where = {name: value for name, value in asked.items() if value is not None}
+    conditions = "".join(f" AND {name} = ?" for name in where)
+    rows = work.rows(f"SELECT mailbox, user, since FROM claims WHERE 1 = 1{conditions}", tuple(where.values()))
+    return {(refs[mailbox], owner): moment(at) for mailbox, owner, at in rows}
+
+
 def orphans(work: Work, configured: Collection[MailboxRef]) -> tuple[Orphan, ...]:
     """Give the mailboxes that have claims and are not among the configured ones, by context and address."""
     rows = work.rows(

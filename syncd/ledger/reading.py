@@ -44,6 +44,13 @@ class Reader:
         with self._database.reading() as work:
             return claims.load(work)
 
+    def claimed(
+        self, mailbox: MailboxRef | None = None, user: int | None = None
+    ) -> dict[tuple[MailboxRef, int], datetime]:
+        """Give since when claims stand, by mailbox and user: those of one mailbox, of one user, or all."""
+        with self._database.reading() as work:
+            return claims.since(work, mailbox, user)
+
     def windows(self, since: datetime) -> dict[MailboxRef, Window]:
         """Count what was applied since then; a change that was announced and not settled counts, to be careful."""
         with self._database.reading() as work:

@@ -33,6 +33,22 @@ def test_adopted_accounts_are_held_claims(ledger: Ledger) -> None:
     assert ledger.windows(NOON) == {SUPPORT: Window(additions=2)}
 
 
+def test_since_when_a_claim_stands(ledger: Ledger) -> None:
+    """Each claim knows since when it stands; one mailbox, one user or both can be asked for."""
+    later = NOON + timedelta(hours=1)
+    ledger.adopt("r", NOON, SUPPORT, ADOPTIONS)
+    ledger.adopt("r", later, SALES, ADOPTIONS[:1])
+    everything = {(SUPPORT, 3): NOON, (SUPPORT, 4): NOON, (SALES, 3): later}
+    assert ledger.claimed() == everything
+    for asked in ({"mailbox": SUPPORT}, {"user": 3}, {"mailbox": SALES, "user": 4}, {"mailbox": MailboxRef(7, "x")}):
+        wanted = {
+            (ref, user): at
+            for (ref, user), at in everything.items()
+            if asked.get("mailbox", ref) == ref and asked.get("user", user) == user
+        }
+        assert ledger.claimed(**asked) == wanted, asked  # type: ignore[arg-type]
+
+
 def test_an_unknown_mailbox_is_refused(ledger: Ledger) -> None:
     """Claims of a mailbox that was never registered are an error that names it, and nothing is written."""
     with pytest.raises(LedgerError, match=r"other@x.org in context 7"):
