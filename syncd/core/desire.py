@@ -79,10 +79,14 @@ class Desired:
     def user_of(self, member: str) -> int | None:
         """Give the user of the member with a stable id, whoever gets the account; None = it names none, or is out."""
         found = self.members.get(member)
-        if found is None or _among(self.excluded, found.id, found.key):
+        if found is None or self.shuts_out(found):
             return None
         user = identify(found, self.users)
         return None if isinstance(user, str) else user
+
+    def shuts_out(self, member: Member) -> bool:
+        """Tell whether a member's entry, or one at its DN, is excluded; a user may be excluded by another entry too."""
+        return bool(self.excluded) and _among(self.excluded, member.id, member.key)
 
     def doubtful(self, member: str) -> str | None:
         """Say why the user of a member may be another than it seems; None = it is known for certain.
@@ -146,7 +150,7 @@ def desire(
     for member in members.values():
         if out and _among(out, member.id, member.key):
             continue
-        chosen = _context(member, mailbox)
+        chosen = context_of(member, mailbox)
         user = identify(member, users) if chosen == mailbox.context else chosen
         if isinstance(user, str):
             unresolved[member.id] = Notice(None, _shown(member), member.dn, "", user)
@@ -239,7 +243,7 @@ def count(mailbox: Mailbox, read: SourceRead) -> int:
     return len(read.members) + (len(read.disabled) if read.source in mailbox.exclude else 0)
 
 
-def _context(member: Member, mailbox: Mailbox) -> int | str:
+def context_of(member: Member, mailbox: Mailbox) -> int | str:
     """Give the context that a member belongs to, or the reason why it is not known."""
     choices = mailbox.choices
     if choices is None or member.id.startswith("ox:"):  # a group of Open-Xchange is one of this context
@@ -308,7 +312,7 @@ def _users_of(excluded: list[SourceRead], mailbox: Mailbox, users: Users) -> fro
         for read in excluded
         for members in (read.members, read.disabled)
         for member in members.values()
-        if read.source.chooser is None or _context(member, mailbox) == mailbox.context
+        if read.source.chooser is None or context_of(member, mailbox) == mailbox.context
     )
     return frozenset(user for user in named if isinstance(user, int))
 
@@ -323,7 +327,7 @@ def _maybe_here(
         if read.source.chooser is not None
         for members in (read.members, read.disabled)
         for member in members.values()
-        if isinstance(unknown := _context(member, mailbox), str)
+        if isinstance(unknown := context_of(member, mailbox), str)
         if isinstance(user := identify(member, users), int) and user in accounts
     ]
 

@@ -46,7 +46,7 @@ def test_since_when_a_claim_stands(ledger: Ledger) -> None:
             for (ref, user), at in everything.items()
             if asked.get("mailbox", ref) == ref and asked.get("user", user) == user
         }
-        assert ledger.claimed(**asked) == wanted, asked  # type: ignore[arg-type]
+        assert ledger.claimed(**asked) == wanted, asked
 
 
 def test_an_unknown_mailbox_is_refused(ledger: Ledger) -> None:
