@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from syncd.core.changes import Direction, Op
 from syncd.core.digest import digest
 from syncd.core.guard import judge
-from syncd.core.limits import Ceilings, Limits, Share, Window
+from syncd.core.limits import Ceilings, Grace, Limits, Share, Window
 from syncd.core.model import Claim, Observed
 from syncd.core.reads import SourceRead
 from syncd.core.verdict import released
@@ -158,12 +158,14 @@ def test_a_plan_does_not_depend_on_the_order_of_what_was_read(world: World, rand
         reads=[replace(found, members=dict(shuffled(found.members.items()))) for found in world.reads],
         stored=shuffled(world.stored),
         claims=dict(shuffled(world.claims.items())),
+        pins=dict(shuffled(world.pins.items())),
+        absences=dict(shuffled(world.absences.items())),
     )
     one, two = world.plan(), other.plan()
     assert (one.changes, one.adopted, one.forgotten) == (two.changes, two.adopted, two.forgotten)
     assert (set(one.recovered), set(one.refreshed)) == (set(two.recovered), set(two.refreshed))
     assert [(n.user, n.op) for n in one.conflicts] == [(n.user, n.op) for n in two.conflicts]
-    assert one.withheld == two.withheld
+    assert (one.withheld, one.waiting, one.absent) == (two.withheld, two.waiting, two.absent)
     digests = [digest(1, ADDRESS, mixed, one.adopted) for mixed in (one.changes, shuffled(one.changes))]
     assert digests[0] == digests[1]
 
@@ -174,7 +176,7 @@ def test_what_the_guard_releases_is_ours_and_within_the_limits(
     world: World, used: int, additions: int, *, emptied: bool
 ) -> None:
     """What is released fits the limits, and every update released is of a claimed or an adopted account."""
-    box = replace(world.mailbox, limits=replace(Limits(), additions=Share(percent=0, floor=additions)))
+    box = replace(world.mailbox, limits=replace(Limits(), additions=Share(percent=0, floor=additions)), grace=Grace())
     source = str(box.sources[0])
     world = replace(world, mailbox=box, counts={(box.ref, source): 3} if emptied else {})
     plan = world.plan()
