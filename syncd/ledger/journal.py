@@ -176,7 +176,8 @@ def unsettled(work: Work) -> tuple[Unsettled, ...]:
         Unsettled(seq, run, refs[mailbox], user, account, Op(op), None if new is None else json.loads(new))
         for seq, run, mailbox, user, account, op, new in work.rows(
             "SELECT j.seq, j.run, j.mailbox, j.user, j.account, j.op, t.body FROM journal j "
-            "LEFT JOIN texts t ON t.digest = j.new WHERE j.result = 'pending' ORDER BY j.seq"
+            "LEFT JOIN texts t ON t.digest = j.new "
+            "WHERE j.result = 'pending' AND j.op IN ('create', 'update', 'delete') ORDER BY j.seq"
         )
     )
 

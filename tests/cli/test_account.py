@@ -488,7 +488,7 @@ def test_the_journal_has_it_and_no_claim(place: Place) -> None:
         ("account update", "ok"),
         ("account delete", "ok"),
     ]
-    rows = place.ledger("SELECT op, user, account, login, result, path FROM journal ORDER BY seq")
+    rows = place.ledger("SELECT op, user, account, login, result, path FROM journal WHERE user > 0 ORDER BY seq")
     assert [row[:5] for row in rows] == [
         ("create", 3, 1, "user3", "applied"),
         ("create", 4, 2, "user4", "applied"),
@@ -536,9 +536,10 @@ def test_a_command_that_died_is_settled(place: Place) -> None:
     place.syncd("create", "-c", "1", "--users", "3", *SERVERS)
     engine = sa.create_engine(f"sqlite:///{place.folder}/ledger.db", poolclass=sa.NullPool)
     with engine.begin() as connection:
-        connection.execute(sa.text("UPDATE journal SET result = 'pending'"))
+        connection.execute(sa.text("UPDATE journal SET result = 'pending' WHERE user > 0"))
     place.syncd("update", "-c", "1", "--users", "3", "-e", ADDRESS, "--name", "x")
-    assert place.ledger("SELECT op, result FROM journal ORDER BY seq") == [("create", "applied"), ("update", "applied")]
+    results = place.ledger("SELECT op, result FROM journal WHERE user > 0 ORDER BY seq")
+    assert results == [("create", "applied"), ("update", "applied")]
 
 
 def test_status_does_not_list_what_nobody_configured(place: Place) -> None:

@@ -152,7 +152,7 @@ def test_no_password_is_shown_anywhere(world: World) -> None:
     for secret in (PASSWORD, NEXT, SENDING, KEY, "syncd-secret", *texts):
         assert secret.encode() not in told
         assert secret.encode() not in ledger
-    assert world.ledger("SELECT count(*) FROM journal") == [(4,)]
+    assert world.ledger("SELECT count(*) FROM journal WHERE op <> 'conclude'") == [(4,)]
 
 
 def watched(world: World, *words: str) -> Any:

@@ -184,6 +184,14 @@ def test_a_result_is_part_of_what_was_concluded(filled: Ledger) -> None:
     assert len(problems(filled)) == 2
 
 
+def test_an_edit_by_hand_stops_no_run(filled: Ledger) -> None:
+    """An entry that is about no account is never waited for, whatever somebody wrote into it."""
+    before = filled.unsettled()
+    write(filled, "UPDATE journal SET result = 'pending' WHERE seq IN (4, 8, 10)")
+    assert filled.unsettled() == before
+    assert set(filled.windows(NOON)) == {SUPPORT, SALES}
+
+
 def test_many_problems_are_cut(ledger: Ledger) -> None:
     """The first ones are told one by one, the rest as a number."""
     ledger.adopt("r", NOON, SUPPORT, [Adoption(n, "u", n, "", "", (), None) for n in range(audit.TOLD + 7)])
