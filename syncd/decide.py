@@ -134,7 +134,10 @@ class Decider:
         )
         if not edited(facts.fingerprints.get(ref), prints.get(ref, "")):
             return planned
-        changes = tuple(replace(one, reason=f"{one.reason}; its configuration has changed") for one in planned.changes)
+        changes = tuple(
+            replace(one, reason="; ".join(filter(None, (one.reason, "its configuration has changed"))))
+            for one in planned.changes
+        )
         return replace(planned, changes=changes, configuration=True)
 
 
