@@ -66,8 +66,8 @@ class Written(NamedTuple):
     """Proof of the ciphertext just written, to be remembered in the claim; None where no password was written."""
 
 
-class AccountStore(Protocol):
-    """Read and write secondary mail accounts; errors of systems are raised as `syncd.errors.StoreError`."""
+class ReadsAccounts(Protocol):
+    """The half of `AccountStore` that writes nothing."""
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Hold the named lock of this Open-Xchange database while the context lasts.
@@ -101,7 +101,10 @@ class AccountStore(Protocol):
         ...
 
     def endpoints(self, context: int, users: Collection[int]) -> Mapping[int, tuple[Endpoint, Endpoint | None]]:
-        """Give mail and transport server of each user's account 0; users without one are left out."""
+        """Give mail and transport server of each user's account 0, without URLs where nobody knows them.
+
+        Users without such an account are left out, as far as they are known.
+        """
         ...
 
     def rows(
@@ -113,6 +116,14 @@ class AccountStore(Protocol):
         column → value, ready for JSON. Columns that are as every new account has them are left out.
         """
         ...
+
+    def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class AccountStore(ReadsAccounts, Protocol):
+    """Read and write secondary mail accounts; errors of systems are raised as `syncd.errors.StoreError`."""
 
     def reserve(self, context: int, count: int) -> int | None:
         """Take `count` consecutive account ids for good; give the first. None = the ids are the server's.
@@ -140,10 +151,6 @@ class AccountStore(Protocol):
         """Remove accounts; one that is not there any more counts as removed; in the given order."""
         ...
 
-    def close(self) -> None:
-        """Close all connections."""
-        ...
-
 
 @runtime_checkable
 class ManyContexts(Protocol):
@@ -158,7 +165,7 @@ class ManyContexts(Protocol):
         ...
 
 
-def users_in(store: AccountStore, asked: Mapping[int, Asked]) -> Mapping[int, Users]:
+def users_in(store: ReadsAccounts, asked: Mapping[int, Asked]) -> Mapping[int, Users]:
     """Look users of several contexts up, together where the store can, else one context after the other.
 
     Raises:
@@ -169,7 +176,7 @@ def users_in(store: AccountStore, asked: Mapping[int, Asked]) -> Mapping[int, Us
     return {context: store.users(context, one) for context, one in asked.items()}
 
 
-def groups_in(store: AccountStore, asked: Mapping[int, Collection[str]]) -> Mapping[int, Mapping[str, GroupRead]]:
+def groups_in(store: ReadsAccounts, asked: Mapping[int, Collection[str]]) -> Mapping[int, Mapping[str, GroupRead]]:
     """Read groups of several contexts, together where the store can, else one context after the other.
 
     Raises:

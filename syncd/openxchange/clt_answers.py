@@ -22,8 +22,12 @@ import re
 from collections.abc import Mapping
 from itertools import takewhile
 
+from syncd.core.model import Endpoint, Secret
 from syncd.errors import StoreError, StoreRefused, StoreUnavailable
+from syncd.openxchange import urls
 from syncd.openxchange.clt_process import Ended
+from syncd.openxchange.listing import Listed
+from syncd.openxchange.provisioning_content import FOLDERS
 from syncd.openxchange.provisioning_faults import Rejected, Unsent, meaning
 
 _FAULTS = {
@@ -65,8 +69,8 @@ def outcome(ended: Ended, where: str) -> bool:
     raise StoreUnavailable(f"{where} ended without an error, but does not say what it did", hint=_RELEASE)
 
 
-def accounts(ended: Ended, where: str) -> list[Mapping[str, str]]:
-    """Read the list of accounts in the form of `--csv`: column → text; stored passwords are left out.
+def accounts(ended: Ended, where: str) -> list[Listed]:
+    """Read the list of accounts in the form of `--csv`, which shows empty texts as none.
 
     Raises:
         Rejected, Unsent, Undone, StoreRefused, StoreUnavailable: see the table above.
@@ -80,7 +84,39 @@ def accounts(ended: Ended, where: str) -> list[Mapping[str, str]]:
         raise StoreUnavailable(f"{where} gives a list that cannot be read", hint=_RELEASE) from None
     if "account-id" not in (rows.fieldnames or ()) or any(None in row or None in row.values() for row in found):
         raise StoreUnavailable(f"{where} gives a list that cannot be read", hint=_RELEASE)
-    return [{name: text for name, text in row.items() if "password" not in name} for row in found]
+    try:
+        return [_account(row) for row in found]
+    except (KeyError, ValueError):
+        raise StoreUnavailable(f"{where} gives a list that cannot be read", hint=_RELEASE) from None
+
+
+def _account(row: Mapping[str, str]) -> Listed:
+    """Read one row; a transport without a server is none, and with the mail's password it has none of its own.
+
+    Raises:
+        KeyError, ValueError: a column is missing, or an id is no number.
+    """
+    sides = ("mail", "transport")
+    mail, transport = (Endpoint(urls.stored(row[f"{one}-server-URL"]), bool(row[f"{one}-starttls"])) for one in sides)
+    password, sending = row["password"], row["transport-password"]
+    sends = bool(transport.url)
+    return Listed(
+        context=int(row["context-id"]),
+        user=int(row["user-id"]),
+        account=int(row["account-id"]),
+        address=row["primary-address"],
+        name=row["name"],
+        login=row["login"],
+        password=Secret(password) if password else None,
+        personal=row["personal"] or None,
+        reply_to=row["reply-to"] or None,
+        mail=mail,
+        transport=transport if sends else None,
+        transport_login=row["transport-login"] if sends else "",
+        transport_password=Secret(sending) if sends and sending and sending != password else None,
+        folders={kind: name for kind in FOLDERS if (name := row[f"{kind.replace('_', '-')}-fullname"])},
+        unreadable=False,
+    )
 
 
 def failure(ended: Ended, where: str) -> StoreError | Rejected:

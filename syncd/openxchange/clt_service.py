@@ -20,6 +20,7 @@ from typing import TypeVar
 from syncd.errors import StoreRefused, StoreUnavailable
 from syncd.openxchange.clt_answers import accounts, outcome
 from syncd.openxchange.clt_process import Ended, TimedOut, run
+from syncd.openxchange.listing import Listed
 from syncd.openxchange.provisioning_calls import patiently
 from syncd.openxchange.provisioning_content import PASSWORDS, Content
 from syncd.openxchange.provisioning_faults import Rejected
@@ -96,14 +97,14 @@ class CltService:
         """Remove accounts; see `Service`."""
         return self._change("delete", context, users, _arguments({"primaryAddress": address}))
 
-    def list(self, context: int, users: Sequence[int]) -> list[Mapping[str, str]]:
-        """Give the secondary accounts of users, column → text, without passwords. Raises as `create`."""
-        return self._call("list", context, users, ["--csv"], accounts)
+    def listed(self, context: int, users: Sequence[int] | None = None) -> list[Listed]:
+        """Give secondary accounts; see `Service`."""
+        return self._call("list", context, users, ["--csv"], accounts) if users is None or users else []
 
     def admits(self, context: int) -> None:
         """Make sure that the tools take our login; they answer about a user whom nobody has. See `Service`."""
         with contextlib.suppress(Rejected):
-            self.list(context, [NOBODY])
+            self.listed(context, [NOBODY])
 
     def close(self) -> None:
         """Do nothing: no tool outlives its call."""
@@ -117,7 +118,7 @@ class CltService:
         self,
         operation: str,
         context: int,
-        users: Sequence[int],
+        users: Sequence[int] | None,
         more: Sequence[str],
         read: Callable[[Ended, str], _T],
         *,
@@ -129,7 +130,8 @@ class CltService:
             raise StoreRefused(
                 f"no login of the tools for context {context}", hint=f"add it to {self.section}.credentials"
             )
-        who = [f"--contextid={context}", f"--adminuser={login.login}", f"--users={','.join(map(str, users))}"]
+        who = [f"--contextid={context}", f"--adminuser={login.login}"]
+        who += [f"--users={','.join(map(str, users))}"] if users is not None else []
         environment = {"ADMIN_PASSWORD": login.password.reveal()}
         if self.options.rmi is not None:
             environment["RMI_HOSTNAME"] = self.options.rmi

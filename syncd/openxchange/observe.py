@@ -110,7 +110,7 @@ def observe_accounts(
         transport = transports.get(context, nothing).get(place, _NO_TRANSPORT)
         pair = (id(mail), id(transport))  # equal rows are one object, see `_mail_rows`
         if pair not in shared:
-            judged = mail.secondary and _managed(mail.mailbox)
+            judged = mail.secondary and keeps_passwords(mail.mailbox)
             shared[pair] = (accounts[mail.mailbox.ref], _fields(mail, transport), judged)
         among, fields, judged = shared[pair]
         good, seal = None, None
@@ -133,7 +133,8 @@ def address_in(connection: Connection, column: ColumnElement[Any], mailboxes: It
     return column.in_([mailbox.address for mailbox in mailboxes])
 
 
-def _managed(mailbox: Mailbox) -> bool:
+def keeps_passwords(mailbox: Mailbox) -> bool:
+    """Tell whether stored passwords are kept as configured."""
     account = mailbox.account
     kept = account.policy.password == "enforce"  # noqa: S105 - a policy, no password
     return kept and (account.password is not None or account.transport_password is not None)
@@ -141,7 +142,7 @@ def _managed(mailbox: Mailbox) -> bool:
 
 def _mail_rows(connection: Connection, mailboxes: Collection[Mailbox]) -> list[_Row]:
     """Read the mail rows whose address is that of a mailbox."""
-    managed = [mailbox for mailbox in mailboxes if mailbox.account.password is not None and _managed(mailbox)]
+    managed = [mailbox for mailbox in mailboxes if mailbox.account.password is not None and keeps_passwords(mailbox)]
     password: ColumnElement[Any] = sa.null()
     if managed:
         password = sa.case((address_in(connection, MAIL.c.primary_addr, managed), MAIL.c.password))
@@ -185,14 +186,14 @@ def _mail(text: bytes, by_ref: Mapping[MailboxRef, Mailbox]) -> _Mail | None:
         return None
     fields = (login or "", url or "", starttls == "1")
     return _Mail(
-        mailbox, address or "", secondary == "1", name or "", failing, fields, _texts(mailbox, name or "", more)
+        mailbox, address or "", secondary == "1", name or "", failing, fields, enforced_texts(mailbox, name or "", more)
     )
 
 
-def _texts(
+def enforced_texts(
     mailbox: Mailbox, name: str, more: list[str | None]
 ) -> tuple[str | None, str | None, str | None, str | None]:
-    """Give what is enforced; `more` has personal, reply-to and the folders where anything is."""
+    """Give what is enforced, as the last of `Fields`; `more` has personal, reply-to and folders where anything is."""
     account, policy = mailbox.account, mailbox.account.policy
     if not policy.texts:
         return (None, None, None, None)
@@ -214,7 +215,9 @@ def _transports(
         return {}, {}
     table, properties = TRANSPORT.alias("t"), TRANSPORT_PROPERTIES.alias("p")
     same = [properties.c[name] == table.c[name] for name in ("cid", "id", "user")]
-    managed = [mailbox for mailbox in mailboxes if mailbox.account.transport_password is not None and _managed(mailbox)]
+    managed = [
+        mailbox for mailbox in mailboxes if mailbox.account.transport_password is not None and keeps_passwords(mailbox)
+    ]
     password: ColumnElement[Any] = sa.null()
     if managed:
         stored = sa.func.coalesce(table.c.password, "")

@@ -1,4 +1,6 @@
-"""The account store that lets Open-Xchange itself write, by SOAP or by its command line tools, and reads by SQL.
+"""The account store that lets Open-Xchange itself write, by SOAP or by its command line tools.
+
+It reads by SQL; what is otherwise where there is no database is in `provisioning_listing`.
 
 Only Open-Xchange knows its caches and the password format of its release; only the database tells whose an account is.
 So every write is a look, a call and a look: before it that the account is what it is taken for, because the service
@@ -52,12 +54,15 @@ _NOBODY = Account(name="", login="", mail=Endpoint("", False), transport=None)
 class ProvisioningStore(ReadsByAnother):
     """`AccountStore` by a service of Open-Xchange; not for several threads at once."""
 
+    nowhere = "Open-Xchange says that the account was written, but it is not in the database: is it the same database?"
+    unchanged = "Open-Xchange says that the account was changed, but it is not as it should be"
+
     def reserve(self, context: int, count: int) -> None:
         """Reserve nothing: the ids are the server's."""
 
     def create(self, context: int, creations: Sequence[Creation]) -> list[Written]:
         """Write new accounts, each with the id that Open-Xchange gives it; see `AccountStore`."""
-        self._still_alone(context)
+        self._reader.still_alone(context)
         written: dict[int, Written] = {}
         calls = Calls()
         for mailbox, some in _by_mailbox(creations):
@@ -66,7 +71,7 @@ class ProvisioningStore(ReadsByAnother):
 
     def update(self, context: int, updates: Sequence[Updating]) -> list[Written]:
         """Bring accounts to their new fields; see `AccountStore`."""
-        self._still_alone(context)
+        self._reader.still_alone(context)
         written: dict[int, Written] = {}
         calls = Calls()
         for mailbox, some in _by_mailbox(updates):
@@ -75,7 +80,7 @@ class ProvisioningStore(ReadsByAnother):
 
     def delete(self, context: int, deletions: Sequence[Deletion]) -> list[Written]:
         """Remove accounts; see `AccountStore`."""
-        self._still_alone(context)
+        self._reader.still_alone(context)
         written: dict[int, Written] = {}
         calls = Calls()
         rows = self._reader.rows(context, [(one.user, one.account) for one in deletions])
@@ -94,16 +99,18 @@ class ProvisioningStore(ReadsByAnother):
 
     def edit(self, context: int, edits: Sequence[Edit]) -> list[Written]:
         """Change single attributes of accounts; see `EditsAccounts`."""
-        self._still_alone(context)
-        listed, calls = self.listed(context, {edit.user for edit in edits}), Calls()
+        self._reader.still_alone(context)
+        users, calls = {edit.user for edit in edits}, Calls()
 
         def send(address: str, content: Content, users: Sequence[int]) -> Failures:
             change = partial(self._edit, context, address, content)
             parts = [calls.make(change, some) for some in chunks(list(users), _size(content))]
             return {user: why for failures in parts for user, why in failures.items()}
 
-        look = partial(self._look, context)
-        return edit_accounts(edits, listed, look, send, name=self._service.name)
+        def look(address: str) -> Mapping[int, Sequence[Observed]]:
+            return self._standing(_probe(context, address), users)
+
+        return edit_accounts(edits, self.listed(context, users), look, send, name=self._service.name)
 
     def stale(self, context: int, mailbox_key: str, accounts: Collection[tuple[int, int]]) -> Sifted:
         """Give accounts whose passwords are not stored in the format in use; see `KnowsPasswords`."""
@@ -117,8 +124,8 @@ class ProvisioningStore(ReadsByAnother):
         self, context: int, mailbox: Mailbox, todo: Mapping[int, Creation], written: dict[int, Written], calls: Calls
     ) -> None:
         """Write accounts of one mailbox."""
-        standing = self._standing(mailbox)
-        known = self._known(context, [one.user for one in todo.values()])
+        users = [one.user for one in todo.values()]
+        standing, known = self._standing(mailbox, users), self._known(context, users)
         by_user: dict[int, int] = {}
         for number, one in todo.items():
             if one.user in standing:
@@ -131,9 +138,9 @@ class ProvisioningStore(ReadsByAnother):
                 by_user[one.user] = number
         content = on_create(mailbox)
         failures: Failures = {}
-        for users in chunks(list(by_user), _size(content)):
-            failures |= self._send(context, mailbox, content, users, calls)
-        standing = self._standing(mailbox) if by_user.keys() - failures.keys() else {}
+        for some in chunks(list(by_user), _size(content)):
+            failures |= self._send(context, mailbox, content, some, calls)
+        standing = self._standing(mailbox, users) if by_user.keys() - failures.keys() else {}
         for user, number in by_user.items():
             one = todo[number]
             found = standing.get(user, [])
@@ -144,14 +151,14 @@ class ProvisioningStore(ReadsByAnother):
             elif len(found) == 1:
                 written[number] = Written(user, found[0].id, None, None)
             else:
-                written[number] = failed(one, _TWICE if found else _NOWHERE)
+                written[number] = failed(one, _TWICE if found else self.nowhere)
 
     def _send(self, context: int, mailbox: Mailbox, content: Content, users: Sequence[int], calls: Calls) -> Failures:
         """Create one account for users by as few calls as it takes; give who did not get it."""
 
         def look(rejected: Rejected) -> Failures:
             """Find out at once who else has got the account meanwhile."""
-            found = self._standing(mailbox) if rejected.taken else {}
+            found = self._standing(mailbox, users) if rejected.taken else {}
             return {user: _met(found[user]) for user in users if user in found}
 
         return calls.make(partial(self._once, context, mailbox, content), users, look)
@@ -162,7 +169,7 @@ class ProvisioningStore(ReadsByAnother):
             try:
                 self._service.create(context, content, users)
             except StoreUnavailable as error:
-                there = self._standing(mailbox).keys() & set(users)
+                there = self._standing(mailbox, users).keys() & set(users)
                 if there == set(users):
                     return
                 if not isinstance(error, Undone) or there or not left:
@@ -174,7 +181,7 @@ class ProvisioningStore(ReadsByAnother):
         self, context: int, mailbox: Mailbox, todo: Mapping[int, Updating], written: dict[int, Written], calls: Calls
     ) -> None:
         """Bring accounts of one mailbox to their new fields."""
-        standing = self._standing(mailbox)
+        standing = self._standing(mailbox, {one.user for one in todo.values()})
         plans: dict[tuple[tuple[tuple[str, object], ...], ...], tuple[tuple[Content, ...], dict[int, int]]] = {}
         absent = self._absent(context, todo.values(), standing)
         for number, one in todo.items():
@@ -206,14 +213,14 @@ class ProvisioningStore(ReadsByAnother):
     ) -> None:
         """Look what became of the updates that were sent."""
         sent = [number for number in todo if number not in written]
-        standing = self._standing(mailbox) if sent else {}
+        standing = self._standing(mailbox, {todo[number].user for number in sent}) if sent else {}
         for number in sent:
             one = todo[number]
             now = next((found for found in standing.get(one.user, []) if found.id == one.account), None)
             if one.user in failures:
                 written[number] = failed(one, failures[one.user])
-            elif now is None or now.fields._replace(failing=None) != one.new._replace(failing=None):
-                written[number] = failed(one, _UNCHANGED)
+            elif now is None or not _as_wanted(now, one):
+                written[number] = failed(one, self.unchanged)
             else:
                 written[number] = done(one)
 
@@ -226,7 +233,7 @@ class ProvisioningStore(ReadsByAnother):
     ) -> None:
         """Remove accounts with one address, all of which were found to be of its mailbox."""
         probe = _probe(context, address)
-        standing = self._standing(probe)
+        standing = self._standing(probe, {one.user for one in todo.values()})
         by_user: dict[int, int] = {}
         absent = self._absent(context, todo.values(), standing)
         for number, one in todo.items():
@@ -234,9 +241,9 @@ class ProvisioningStore(ReadsByAnother):
                 written[number] = failed(one, problem)
             else:
                 by_user[one.user] = number
-        failures: Failures = {}
+        failures = self._crowded(context, address, [standing[user][0] for user in by_user], calls)
         delete = partial(self._service.delete, context, address)
-        for users in chunks(list(by_user), USERS):
+        for users in chunks([user for user in by_user if user not in failures], USERS):
             failures |= calls.make(delete, users)
         left = self._reader.rows(context, [(user, todo[number].account) for user, number in by_user.items()])
         for user, number in by_user.items():
@@ -248,12 +255,11 @@ class ProvisioningStore(ReadsByAnother):
 
     # ------------------------------------------------------------------ looking
 
-    def _still_alone(self, context: int) -> None:
-        """Make sure that our lock still holds: every store does before it writes, also when it has nothing to write."""
-        self._reader.delete(context, ())
+    def _standing(self, mailbox: Mailbox, users: Collection[int]) -> dict[int, list[Observed]]:  # noqa: ARG002
+        """Give all accounts with a mailbox's address by user, at least those of `users`.
 
-    def _standing(self, mailbox: Mailbox) -> dict[int, list[Observed]]:
-        """Give all accounts with a mailbox's address by user, without judging passwords, which costs 20 ms each."""
+        By SQL one pass serves all users, and passwords are not judged, which costs 20 ms each.
+        """
         kept = replace(_NOBODY, policy=mailbox.account.policy, folders=mailbox.account.folders)
         probe = Mailbox(address=mailbox.address, key=mailbox.key, context=mailbox.context, account=kept)
         found: dict[int, list[Observed]] = {}
@@ -264,9 +270,9 @@ class ProvisioningStore(ReadsByAnother):
             found.setdefault(account.user, []).append(account)
         return found
 
-    def _look(self, context: int, address: str) -> dict[int, list[Observed]]:
-        """Give all accounts with an address by user."""
-        return self._standing(_probe(context, address))
+    def _crowded(self, context: int, address: str, accounts: Iterable[Observed], calls: Calls) -> Failures:  # noqa: ARG002
+        """Find out who has another account at the address that was not to be seen; by SQL all are."""
+        return {}
 
     def _known(self, context: int, users: Sequence[int]) -> frozenset[int]:
         """Give those of the users that exist."""
@@ -284,9 +290,13 @@ class ProvisioningStore(ReadsByAnother):
 
 
 _TWICE = "two accounts with this address were written at the same time; delete one by hand"
-_NOWHERE = "Open-Xchange says that the account was written, but it is not in the database: is it the same database?"
-_UNCHANGED = "Open-Xchange says that the account was changed, but it is not as it should be"
 _STILL = "Open-Xchange says that the account was deleted, but it is still there"
+
+
+def _as_wanted(now: Observed, one: Updating) -> bool:
+    """Tell whether an account has become what it should; a password counts where it was judged."""
+    same = now.fields._replace(failing=None) == one.new._replace(failing=None)
+    return same and not (one.password and now.password is False)
 
 
 def _probe(context: int, address: str) -> Mailbox:

@@ -33,3 +33,10 @@ def findings(service: Service, contexts: Collection[int]) -> Iterator[Finding]:
     if good:
         named = f"context {good[0]}" if len(good) == 1 else f"{len(good)} contexts"
         yield Finding(ok=True, what=service.name, detail=f"{service.where} takes our login in {named}")
+
+
+def alone(service: Service) -> Iterator[Finding]:
+    """Warn of what nobody knows where there is no database to read; see `provisioning_listing`."""
+    hidden = "private accounts, guests and drifted copies of primary servers are not to be seen"
+    lock = "nothing but the lease in the ledger keeps another syncd, with a ledger of its own, from the same accounts"
+    yield Finding(ok=True, what="OX accounts", detail=f"warning: read by {service.name} alone: {hidden}, and {lock}")

@@ -1,22 +1,35 @@
-"""The half of a store that reads: another store does it, by SQL."""
+"""The half of a store that reads: another one does it, by SQL or by what the service lists."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
+from typing import Protocol
 
 from syncd.core.model import Asked, Contexts, Endpoint, GroupRead, Mailbox, Observation, Users
 from syncd.errors import StoreRefused
-from syncd.openxchange.base import AccountStore, groups_in, users_in
+from syncd.openxchange.base import ReadsAccounts, groups_in, users_in
 from syncd.openxchange.listing import Listed, ListsAccounts
 from syncd.openxchange.provisioning_service import Service
+
+
+class Reader(ReadsAccounts, Protocol):
+    """What is needed of who reads."""
+
+    def still_alone(self, context: int) -> None:
+        """Make sure that what `exclusive` locked is locked still.
+
+        Raises:
+            StoreUnavailable: it was lost.
+        """
+        ...
 
 
 class ReadsByAnother:
     """All of `AccountStore` that writes nothing."""
 
-    def __init__(self, reader: AccountStore, service: Service) -> None:
-        """Put both together; `reader` reads the database that the service writes to, from its write server."""
+    def __init__(self, reader: Reader, service: Service) -> None:
+        """Put both together; a `reader` by SQL reads the database that the service writes to, from its write server."""
         self._reader = reader
         self._service = service
 
@@ -28,7 +41,7 @@ class ReadsByAnother:
         """Say for which contexts nothing may be written now; those without a login of the service too."""
         lacking = {context for context in contexts if self._service.options.credentials(context) is None}
         without = dict.fromkeys(lacking, f"{self._service.section} has no login for this context")
-        return {**without, **self._reader.refusals(contexts)}
+        return {**without, **self._reader.refusals(frozenset(contexts) - lacking)}
 
     def users(self, context: int, asked: Asked) -> Users:
         """Look users up; see `AccountStore`."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from syncd.core.model import Secret
+from syncd.openxchange.listing import Listed
 from syncd.openxchange.provisioning_content import Content
 
 NOBODY = 2**31 - 1
@@ -35,7 +36,7 @@ class Logins:
 
 
 class Service(Protocol):
-    """Four operations that Open-Xchange does wholly or not at all for all users of a call."""
+    """The operations of Open-Xchange, each done wholly or not at all for all users of a call."""
 
     name: str
     """In messages: `name` cannot do something."""
@@ -69,6 +70,14 @@ class Service(Protocol):
 
     def delete(self, context: int, address: str, users: Sequence[int]) -> bool:
         """Remove all of the users' accounts with an address; give whether there was any. Raises as `create`."""
+        ...
+
+    def listed(self, context: int, users: Sequence[int] | None = None) -> list[Listed]:
+        """Give the secondary accounts of users, None = of the context, with their stored passwords. Raises as `create`.
+
+        A user who does not exist is rejected, by his id. Not shown are private accounts, the primary one, counters of
+        failed logins, and whether a transport has its property and its mark as secondary (ox-facts 2.9).
+        """
         ...
 
     def admits(self, context: int) -> None:

@@ -270,6 +270,11 @@ class ShardedStore:
         with self._for(context) as shard:
             return shard.listed(context, users, passwords=passwords)
 
+    def still_alone(self, context: int) -> None:
+        """Make sure that the named lock still holds where a context is."""
+        with self._for(context) as shard:
+            shard.still_alone(context)
+
     def stale(self, context: int, mailbox_key: str, accounts: Collection[tuple[int, int]]) -> Sifted:
         """Give accounts whose passwords are not stored in the format in use; see `KnowsPasswords`."""
         with self._for(context) as shard:

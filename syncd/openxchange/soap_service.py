@@ -18,13 +18,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from syncd.errors import ConfigurationError, StoreRefused, StoreUnavailable
+from syncd.openxchange.listing import Listed
 from syncd.openxchange.provisioning_calls import patiently
 from syncd.openxchange.provisioning_content import Content
 from syncd.openxchange.provisioning_faults import Rejected, Unsent, meaning
 from syncd.openxchange.provisioning_service import NOBODY, Logins
+from syncd.openxchange.soap_answers import Answers, account
 
 _NAMESPACE = "http://dataobjects.soap.admin.openexchange.com/xsd"
 _PROXY = "a proxy in between? then set openxchange.soap.endpoint"
+_RELEASE = "the service is of another release than 7.10.6 to 8.x"
 _TLS = "check soap.tls.ca and that the certificate names the host of soap.url"
 
 
@@ -69,6 +72,7 @@ class SoapService:
         self._bound: Any = None
         self._session: Any = None
         self._answered = False
+        self._answers = Answers()
 
     @property
     def where(self) -> str:
@@ -91,6 +95,14 @@ class SoapService:
     def delete(self, context: int, address: str, users: Sequence[int]) -> bool:
         """Remove accounts; see `Service`."""
         return bool(self._call("delete", context, users, primaryAddress=address))
+
+    def listed(self, context: int, users: Sequence[int] | None = None) -> list[Listed]:
+        """Give secondary accounts; see `Service`."""
+        found = self._call("list", context, users or ()) if users is None or users else ()
+        try:
+            return [account(one) for one in found or ()]
+        except (AttributeError, TypeError, ValueError):
+            raise StoreUnavailable(f"{self.where} gives a list that cannot be read", hint=_RELEASE) from None
 
     def admits(self, context: int) -> None:
         """Make sure that the service takes our login; it answers about a user whom nobody has. See `Service`."""
@@ -118,19 +130,23 @@ class SoapService:
 
         bound = self._connect()
         self._answered = False
+        self._answers.forget()
         try:
-            return bound[operation](**elements)
+            result = bound[operation](**elements)
+            if not self._answers.fit(operation, result):
+                raise StoreUnavailable(f"{self.where} answered, but not to what it was asked", hint=_PROXY)
         except zeep.exceptions.Fault as fault:
             raise self._fault(fault) from None
         except requests.RequestException as error:
             raise self._lost(error) from None
-        except (zeep.exceptions.Error, ValueError, TypeError, AttributeError) as error:
+        except (zeep.exceptions.Error, ValueError, TypeError, AttributeError, IndexError) as error:
             if self._answered:
                 raise StoreUnavailable(f"{self.where} answered, but not by SOAP", hint=_PROXY) from None
             if type(error) is ValueError:  # lxml: a control character in some text
                 raise Rejected("a configured text has characters that cannot be sent by SOAP", "call") from None
-            hint = "the service is of another release than 7.10.6 to 8.x"
-            raise StoreRefused(f"{self.where} does not take what syncd sends", hint=hint) from None
+            raise StoreRefused(f"{self.where} does not take what syncd sends", hint=_RELEASE) from None
+        else:
+            return result
         finally:
             self.close()  # a connection kept open may be closed by the server while we use it: nobody would know
 
@@ -187,7 +203,7 @@ class SoapService:
         )
         try:
             wsdl = f"{options.url.partition('?')[0]}?wsdl"
-            self._client = zeep.Client(wsdl, transport=transport)  # type: ignore[no-untyped-call]
+            self._client = zeep.Client(wsdl, transport=transport, plugins=[self._answers])  # type: ignore[no-untyped-call]
             [service] = self._client.wsdl.services.values()
             [port] = service.ports.values()
         except requests.RequestException as error:
@@ -197,5 +213,7 @@ class SoapService:
             raise Unsent(self._lost(error).message) from None
         except (zeep.exceptions.Error, ValueError, SyntaxError):
             raise Unsent(f"{self.where} gives no WSDL", hint="check openxchange.soap.url") from None
+        finally:
+            self.close()  # as after every call, see `_once`
         self._bound = self._client.create_service(str(port.binding.name), self._address)
         return self._bound

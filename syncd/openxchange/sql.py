@@ -211,6 +211,14 @@ class SqlStore:
 
         return apply_batch(self.database, items, told)
 
+    def still_alone(self, context: int) -> None:  # noqa: ARG002 - there is one lock for all
+        """Make sure that the named lock still holds.
+
+        Raises:
+            StoreUnavailable: it was lost.
+        """
+        self._lock.assert_held()
+
     def stale(self, context: int, mailbox_key: str, accounts: Collection[tuple[int, int]]) -> Sifted:
         """Give accounts whose passwords are not stored in the format in use; see `KnowsPasswords`."""
         self._ciphers.check()

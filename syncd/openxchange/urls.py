@@ -55,6 +55,17 @@ def moved(url: str, host: str | None, port: int | None, protocol: str | None, se
     )
 
 
+def stored(url: str) -> str:
+    """Give the URL that is stored, of one as Open-Xchange shows it: a host in letters in DNS's ASCII form."""
+    server = parse(url)
+    if server is None or server.host.isascii():
+        return url
+    try:
+        return url.replace(server.host, server.host.encode("idna").decode("ascii"), 1)
+    except UnicodeError:
+        return url
+
+
 def shown(url: str) -> str:
     """Give a stored URL as the list tool shows it: a host of DNS's ASCII form in letters, all else as it is stored."""
     server = parse(url)
