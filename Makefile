@@ -36,8 +36,9 @@ test-all: lint servers-all  ## What CI runs: all tests, with Active Directory an
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 	tests/other_pythons.sh
 
-campaign: $(STAMP) servers  ## Kill runs at every moment; takes minutes
+campaign: $(STAMP) servers  ## Break connections and kill runs at every moment; takes a quarter of an hour
 	$(BIN)/python -m pytest -m campaign
+	@cat build/campaign/faults.txt
 
 bench: $(STAMP) servers-all  ## Measure against raw reads; starts its own servers, prints a table
 	$(BIN)/python -m tests.bench
