@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from syncd.core.desire import Desired, desire
 from syncd.core.dn import normalise
-from syncd.core.model import Mailbox, MailboxRef, Users
+from syncd.core.model import Mailbox, MailboxRef, Pin, Users
 from syncd.core.reads import SourceRead
 from tests.core.strategies import (
     ADDRESS,
@@ -24,10 +26,15 @@ NEAR, FAR = (SUPPORT.value,), (SUPPORT.value, SALES.value)
 
 
 def decided(
-    *reads: SourceRead, box: Mailbox | None = None, known: Users | None = None, counts: dict[str, int] | None = None
+    *reads: SourceRead,
+    box: Mailbox | None = None,
+    known: Users | None = None,
+    counts: dict[str, int] | None = None,
+    pins: Mapping[int, Pin] | None = None,
 ) -> Desired:
     """Decide with every source of the mailbox that is not given read as empty."""
     box = box or mailbox()
     given = {one.source: one for one in reads}
     sources = {source: given.get(source) or read(source) for source in (*box.sources, *box.exclude)}
-    return desire(box, sources, known or users(), {(REF, source): count for source, count in (counts or {}).items()})
+    counted = {(REF, source): count for source, count in (counts or {}).items()}
+    return desire(box, sources, known or users(), counted, pins)
