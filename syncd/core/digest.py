@@ -60,4 +60,6 @@ def _canonical(value: object) -> str:
 
 
 def _new_fields(change: Change) -> dict[str, object]:
+    if change.new is None:
+        return {}  # a removal is the same one whatever became of the account meanwhile
     return {name: new for name, (_, new) in change.changed().items() if name != "password"}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from itertools import permutations
 
 import pytest
 
 from syncd.core.changes import Change, Op
-from syncd.core.digest import digest
+from syncd.core.digest import digest, item, items
+from syncd.core.model import Fields
 from tests.core.planning import (
     IN,
     OTHER,
@@ -88,3 +91,82 @@ def test_a_digest_differs_where_a_change_differs() -> None:
         digest(1, "other@mycompany.com", [], []),
     ]
     assert len(set(digests)) == len(digests)
+
+
+# --------------------------------------------------------------------------- what it is made of
+
+
+def test_a_digest_is_that_of_the_lines_it_is_made_of() -> None:
+    """Whoever knows the changes can compute it: SHA-256 of one line of JSON for each, sorted."""
+    adoption = planned(IN, [OTHER]).adopted[0]
+    fields = "".join(
+        f',"{name}":{json.dumps(value)}'
+        for name, value in sorted(RIGHT._asdict().items())
+        if value is not None and name not in {"login", "mail_starttls"}
+    )
+    start = f'[1,"{ADDRESS}"'
+    create = f'{start},5,"create",{{"login":"{RIGHT.login}","mail_starttls":false{fields}}}]'
+    lines = [
+        f'{start},4,"update",{{"mail_url":"{RIGHT.mail_url}"}}]',
+        create,
+        f'{start},6,"delete",{{}}]',
+        f'{start},4,"adopt",{{}}]',
+    ]
+    text = "\n".join(sorted(lines)).encode()
+    assert digest(1, ADDRESS, [change(), CREATE, DELETE], [adoption]) == f"sha256:{hashlib.sha256(text).hexdigest()}"
+    nothing = hashlib.sha256(f"{start}]".encode()).hexdigest()
+    assert digest(1, ADDRESS, [], []) == f"sha256:{nothing}"
+    names = {hashlib.sha256(line.encode()).hexdigest()[:16] for line in lines}
+    assert items(1, ADDRESS, [change(), CREATE, DELETE], [adoption]) == names
+
+
+def test_a_digest_is_what_it_was() -> None:
+    """Digests that persons wrote down, and approvals that the ledger keeps, outlive a new version of syncd."""
+    assert digest(1, ADDRESS, [change(), DELETE], []) == (
+        "sha256:c2812502955c277a98f7a275af488fc7390103b3361b0262db0587988da6c9e6"
+    )
+    assert item(1, ADDRESS, change()) == "29edec43cbbecef9"
+
+
+# --------------------------------------------------------------------------- one by one
+
+
+def test_each_change_has_a_name_of_its_own() -> None:
+    """The names of all changes and adoptions together are those of each by itself."""
+    adoption = planned(IN, [OTHER]).adopted[0]
+    some = [change(), CREATE, DELETE]
+    named = {item(1, ADDRESS, one) for one in (*some, adoption)}
+    assert len(named) == 4
+    assert items(1, ADDRESS, some, [adoption]) == named
+    assert items(1, ADDRESS, some[:2], []) < named
+    assert items(1, ADDRESS, [], []) == frozenset()
+
+
+def test_a_name_depends_on_what_a_digest_depends_on() -> None:
+    """Context, mailbox, user, operation and new fields make another name; what changes by itself does not."""
+    names = [
+        item(1, ADDRESS, change()),
+        item(2, ADDRESS, change()),
+        item(1, "other@mycompany.com", change()),
+        item(1, ADDRESS, change(user=5)),
+        item(1, ADDRESS, change(Op.CREATE)),
+        item(1, ADDRESS, change(new=RIGHT._replace(login="x"))),
+    ]
+    assert len(set(names)) == len(names)
+    same = change(path=("x",), reason="y", login="z", dn="uid=x", member="m", account=9, password=True)
+    assert item(1, ADDRESS, same) == names[0]
+
+
+@pytest.mark.parametrize("old", [WRONG, RIGHT._replace(failing="off"), RIGHT._replace(transport_url=None)])
+def test_a_removal_is_the_same_whatever_became_of_the_account(old: Fields) -> None:
+    """What was approved to go may have failed logins, or other servers, when it goes."""
+    other = change(Op.DELETE, user=6, new=None, old=old)
+    assert item(1, ADDRESS, other) == item(1, ADDRESS, DELETE)
+    assert digest(1, ADDRESS, [other], []) == digest(1, ADDRESS, [DELETE], [])
+
+
+def test_many_changes_of_one_kind_are_told_apart_by_their_users() -> None:
+    """Equal fields of many users make as many names, and different fields of equal users too."""
+    many = [change(user=user, new=RIGHT._replace(login=login)) for user in range(50) for login in ("a", "b")]
+    assert len(items(1, ADDRESS, many, [])) == 100
+    assert digest(1, ADDRESS, many, []) != digest(1, ADDRESS, many[1:], [])
