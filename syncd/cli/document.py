@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from syncd.core.changes import Adoption, Change, Direction, Judgement, Notice, Outcome, Report
+from syncd.core.digest import item
 from syncd.core.reads import Proof
 from syncd.core.verdict import is_held, result_of, summary
 
@@ -81,7 +82,7 @@ def by_change(outcomes: Iterable[Outcome]) -> dict[object, Outcome]:
 def change(judgement: Judgement, one: Change, outcomes: Mapping[object, Outcome]) -> dict[str, Any]:
     """Give one change with what became of it: planned, held, applied or failed."""
     outcome = outcomes.get(_name(one))
-    result = outcome.result if outcome else "held" if is_held(judgement, one) else "planned"
+    result = outcome.result if outcome else "held" if is_held(judgement, one) and not judgement.idle else "planned"
     final = outcome.change if outcome else one
     return {
         "op": one.op.value,
@@ -95,7 +96,14 @@ def change(judgement: Judgement, one: Change, outcomes: Mapping[object, Outcome]
         "reason": one.reason,
         "result": result,
         "error": outcome.error if outcome else None,
+        "new": _new(judgement, one),
     }
+
+
+def _new(judgement: Judgement, one: Change | Adoption) -> bool:
+    """Tell whether it is held and was not part of what was approved."""
+    mailbox = judgement.plan.mailbox
+    return bool(judgement.beyond) and item(mailbox.context, mailbox.address, one) in judgement.beyond
 
 
 def _since(report: Report, kind: str, judgement: Judgement, key: str) -> str | None:
@@ -126,6 +134,9 @@ def _mailbox(judgement: Judgement) -> dict[str, Any]:
         "held": sorted(direction.value for direction in judgement.held),
         "held_digest": judgement.held_digest,
         "approved": judgement.approved,
+        "exceeded": judgement.exceeded,
+        "idle": judgement.idle,
+        "configuration": plan.configuration,
         "desired": plan.desired,
         "observed": plan.observed,
         "claimed": plan.claimed,
@@ -153,8 +164,15 @@ def _adopted(judgement: Judgement, one: Adoption) -> dict[str, Any]:
         "account": one.account,
         "member": one.dn,
         "path": list(one.path),
-        "result": "held" if Direction.ADDITIONS in judgement.held else "adopted",
+        "result": _became(judgement),
+        "new": _new(judgement, one),
     }
+
+
+def _became(judgement: Judgement) -> str:
+    if judgement.idle:
+        return "planned"
+    return "held" if Direction.ADDITIONS in judgement.held else "adopted"
 
 
 def _notice(judgement: Judgement, one: Notice) -> dict[str, Any]:

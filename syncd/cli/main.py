@@ -11,7 +11,19 @@ from typing import Annotated
 import typer
 
 from syncd import __version__
-from syncd.cli import account, checking, discovering, leaving, playground, resealing, runs, state
+from syncd.cli import (
+    account,
+    checking,
+    discovering,
+    held,
+    history,
+    leaving,
+    pausing,
+    playground,
+    resealing,
+    runs,
+    state,
+)
 from syncd.cli.options import say
 from syncd.errors import ConfigurationError, SyncdError
 
@@ -35,8 +47,13 @@ for command in (
     runs.sync,
     runs.run,
     state.status,
-    state.held,
-    state.approve,
+    held.held,
+    held.show,
+    held.approve,
+    held.reject,
+    pausing.pause,
+    pausing.resume,
+    history.history,
     leaving.retire,
     leaving.release,
     resealing.reseal,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
@@ -12,7 +13,8 @@ from rich.text import Text
 from syncd.cli.document import by_change
 from syncd.cli.document import change as as_document
 from syncd.cli.options import in_shell
-from syncd.core.changes import Direction, Judgement, Notice, Op, Orphan, Outcome, Report
+from syncd.core.changes import Adoption, Change, Direction, Judgement, Notice, Op, Orphan, Outcome, Report
+from syncd.core.digest import item
 from syncd.core.guard import RELEASE
 from syncd.core.reads import Proof
 from syncd.core.verdict import summary
@@ -21,6 +23,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 SIGNS = {Op.CREATE: ("+", "green"), Op.UPDATE: ("~", "yellow"), Op.DELETE: ("-", "red")}
 DONE = {"create": "created", "update": "updated", "delete": "deleted"}
 PLANNED = {"create": "to create", "update": "to update", "delete": "to delete", "adopted": "to adopt"}
+LEFT = {"idle": "not made of idle mailboxes", "deferred": "left to the next run"}
 SHOWN = 50
 """Lines per mailbox and kind; `--output json` has all."""
 ALIKE = 5
@@ -40,15 +43,13 @@ def show(report: Report, console: Console, *, config: str, proof: bool = False) 
         proof: tell of every source what its read consists of, not only where there is something to look at.
     """
     outcomes = by_change(report.outcomes)
-    quiet = unchanged = 0
+    quiet: list[Judgement] = []
     for judgement in report.judgements:
         lines = list(_lines(report, judgement, outcomes, config))
         if not lines and not proof:
-            quiet += 1
-            unchanged += judgement.plan.unchanged
+            quiet.append(judgement)
             continue
-        say_line(console, _head(judgement))
-        for line in (*lines, *_proofs(judgement, whole=proof)):
+        for line in (*_head(judgement), *lines, *_proofs(judgement, whole=proof)):
             say_line(console, line)
     for reason in report.undiscovered:
         say_line(console, Text(f"! not all mailboxes are known: {reason}", style="bold red"))
@@ -56,15 +57,27 @@ def show(report: Report, console: Console, *, config: str, proof: bool = False) 
         say_line(console, Text(f"? {problem}", style="yellow"))
     for orphan in report.orphans:
         say_line(console, Text(_orphaned(orphan, config), style="yellow"))
-    for line in _troubles(report):
+    for line in (*_troubles(report), *_in_step(quiet)):
         say_line(console, line)
-    if quiet:
-        told = f"{_many(quiet, 'mailbox', 'mailboxes')} in step ({_many(unchanged, 'account')})"
-        say_line(console, Text(told, style="dim"))
     if others := sum(judgement.plan.others for judgement in report.judgements):
         told = f"{_many(others, 'account')} of people who should not have one left alone: not ours (extra: leave)"
         say_line(console, Text(told, style="dim"))
     say_line(console, _summary(report))
+
+
+def _in_step(quiet: Iterable[Judgement]) -> Iterator[Text]:
+    """Count the mailboxes of which there is nothing to tell; those that are idle by their reasons."""
+    reasons: Counter[str] = Counter()
+    unchanged = 0
+    for judgement in quiet:
+        reasons[judgement.idle] += 1
+        unchanged += 0 if judgement.idle else judgement.plan.unchanged
+    for reason, count in sorted(reasons.items(), reverse=True):
+        told = f"{_many(count, 'mailbox', 'mailboxes')} "
+        if reason:
+            yield Text(f"{told}idle, with nothing to do: {reason}", style="yellow")
+        else:
+            yield Text(f"{told}in step ({_many(unchanged, 'account')})", style="dim")
 
 
 def _troubles(report: Report) -> Iterator[Text]:
@@ -78,10 +91,10 @@ def _lines(report: Report, judgement: Judgement, outcomes: dict[object, Outcome]
     plan = judgement.plan
     for reason in plan.reasons:
         yield Text(f"  ! not read completely: {reason}", style="bold red")
-    yield from _cut(_changes(judgement, outcomes), len(plan.changes))
-    verb = "adopted: this existing account is ours from now on" if report.applied else "adopt this existing account"
-    verb = "adoption held" if Direction.ADDITIONS in judgement.held else verb
-    yield from _cut((Text(f"  = {a.login} ({a.user}) {verb}", style="cyan") for a in plan.adopted), len(plan.adopted))
+    if plan.configuration and (plan.changes or plan.adopted):
+        yield Text("  ~ its configuration has changed since the last run that left nothing open", style="yellow")
+    yield from _cut(_changes(report, judgement, outcomes), len(plan.changes))
+    yield from _cut(_adoptions(report, judgement), len(plan.adopted))
     yield from _cut(_notices(plan.withheld, "withheld", "magenta"), len(plan.withheld))
     yield from _cut(_notices(plan.waiting, "waiting", "blue"), len(plan.waiting))
     yield from _cut(_notices(plan.conflicts, "conflict", "bold yellow"), len(plan.conflicts))
@@ -92,8 +105,7 @@ def _lines(report: Report, judgement: Judgement, outcomes: dict[object, Outcome]
     yield from _cut((_dangling(dn, since.get(dn)) for dn in plan.dangling), len(plan.dangling))
     yield from _cut(_notices(plan.drift, "drift", "dim"), len(plan.drift))
     yield from _cut((Text(f"  {note}", style="dim") for note in plan.notes), len(plan.notes))
-    for objection in judgement.objections:
-        yield from held_lines(objection.message, config)
+    yield from _objections(judgement, config)
     if judgement.approved:
         yield Text(f"  released by the approval of {judgement.approved}", style="green")
 
@@ -121,12 +133,29 @@ def proof_line(source: str, proof: Proof) -> str:
     return f"{source}{where}{who}: " + (f"{took}: {values}" if took else values)
 
 
-def _changes(judgement: Judgement, outcomes: dict[object, Outcome]) -> Iterator[Text]:
+def _adoptions(report: Report, judgement: Judgement) -> Iterator[Text]:
+    made = report.applied and not judgement.idle
+    verb = "adopted: this existing account is ours from now on" if made else "adopt this existing account"
+    verb = "adoption held" if Direction.ADDITIONS in judgement.held and not judgement.idle else verb
+    for one in judgement.plan.adopted:
+        yield _marked(Text(f"  = {one.login} ({one.user}) {verb}", style="cyan"), judgement, one)
+
+
+def _marked(line: Text, judgement: Judgement, one: Change | Adoption) -> Text:
+    """Mark what came to a plan after a part of it was approved."""
+    mailbox = judgement.plan.mailbox
+    if judgement.beyond and item(mailbox.context, mailbox.address, one) in judgement.beyond:
+        line.append("  NEW: not part of what was approved", style="bold")
+    return line
+
+
+def _changes(report: Report, judgement: Judgement, outcomes: dict[object, Outcome]) -> Iterator[Text]:
+    waits = " left to the next run" if report.applied and not judgement.idle else ""
     for one in judgement.plan.changes:
         told = as_document(judgement, one, outcomes)
         sign, colour = SIGNS[one.op]
         line = Text(f"  {sign} {one.login or 'user'} ({one.user}) ", style=colour)
-        done = {"planned": one.op.value, "applied": f"{one.op.value}d", "held": f"{one.op.value} held"}
+        done = {"planned": f"{one.op.value}{waits}", "applied": f"{one.op.value}d", "held": f"{one.op.value} held"}
         line.append(done.get(told["result"], f"{one.op.value} FAILED: {told['error']}"), style="bold")
         if one.op is Op.UPDATE:
             fields = told["fields"].items()
@@ -135,7 +164,7 @@ def _changes(judgement: Judgement, outcomes: dict[object, Outcome]) -> Iterator[
             line.append(f": {one.reason}")
         elif one.path:
             line.append(f": {one.dn} by {' > '.join(one.path)}")
-        yield line
+        yield _marked(line, judgement, one)
 
 
 def _value(value: object) -> str:
@@ -146,11 +175,11 @@ def _dangling(dn: str, since: datetime | None) -> Text:
     return Text(f"  ? {dn}: listed, but there is no such entry" + (f", since {since:%F %T} UTC" if since else ""))
 
 
-def held_lines(message: str, config: str, *, approved: bool = False) -> Iterator[Text]:
-    """Give an objection, and the command that releases the plan on a line of its own, whole for copying."""
-    told, _, command = message.partition(RELEASE)
-    yield Text(f"  HELD {told}", style="bold red")
-    if command and not approved:
+def _objections(judgement: Judgement, config: str) -> Iterator[Text]:
+    """Give what is objected, and the command that releases the plan once, on a line of its own, whole for copying."""
+    told = [objection.message.partition(RELEASE) for objection in judgement.objections]
+    yield from (Text(f"  HELD {message}", style="bold red") for message, _, _ in told)
+    for command in dict.fromkeys(command for _, _, command in told if command):
         yield Text(f"       {RELEASE.strip()}", style="red")
         yield Text(f"  {command} -c {config}", style="bold")
 
@@ -181,13 +210,15 @@ def _cut(lines: Iterator[Text], count: int) -> Iterator[Text]:
         yield line
 
 
-def _head(judgement: Judgement) -> Text:
+def _head(judgement: Judgement) -> Iterator[Text]:
     plan = judgement.plan
     line = Text(plan.mailbox.address, style="bold")
     line.append(f"  context {plan.mailbox.context}: ", style="dim")
     desired = f"{plan.desired}" if plan.complete else f"at least {plan.desired}"
     line.append(f"{desired} desired, {plan.observed} stored, {plan.claimed} ours", style="dim")
-    return line
+    yield line
+    if judgement.idle:
+        yield Text(f"  idle, nothing is applied: {judgement.idle}", style="bold yellow")
 
 
 def _orphaned(orphan: Orphan, config: str) -> str:
@@ -201,7 +232,7 @@ def _orphaned(orphan: Orphan, config: str) -> str:
 
 def _summary(report: Report) -> Text:
     counts = summary(report)
-    words = DONE if report.applied else PLANNED
+    words = (DONE if report.applied else PLANNED) | LEFT
     parts = [f"{count} {words.get(name, name)}" for name, count in counts.items() if count]
     busy = any(count for name, count in counts.items() if name != "unchanged")
     if busy:

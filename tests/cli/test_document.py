@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from syncd.cli.document import document
-from syncd.core.changes import Judgement, MailboxPlan, Notice
+from syncd.core.changes import Direction, Judgement, MailboxPlan, Notice, Op
+from syncd.core.digest import item
 from syncd.core.reads import Proof
 from tests.telemetry import reports
 
@@ -39,3 +40,34 @@ def test_the_age_of_what_is_unresolved_is_told() -> None:
     since = {("unresolved", plan.mailbox.ref): {"uid=x": reports.START}}
     [told] = document(reports.report(Judgement(plan=plan), since=since))["unresolved"]
     assert told["since"] == reports.START.isoformat()
+
+
+def test_an_idle_mailbox_says_why() -> None:
+    """The reason is there, nothing of it is held or adopted, and the summary counts it apart."""
+    plan = MailboxPlan(
+        mailbox=reports.mailbox(),
+        complete=True,
+        configuration=True,
+        changes=(reports.change(Op.DELETE),),
+        adopted=(reports.ADOPTION,),
+    )
+    judgement = Judgement(plan=plan, idle="staging", held=frozenset(Direction))
+    told = document(reports.report(judgement))
+    [mailbox] = told["mailboxes"]
+    assert (mailbox["idle"], mailbox["configuration"], mailbox["held_digest"]) == ("staging", True, None)
+    assert [one["result"] for one in (*told["changes"], *told["adopted"])] == ["planned", "planned"]
+    assert {name: count for name, count in told["summary"].items() if count} == {"idle": 2}
+
+
+def test_what_was_not_approved_is_new() -> None:
+    """With the digest whose approval was not enough, each change says whether it was a part of it."""
+    changes = (reports.change(Op.DELETE, 5), reports.change(Op.DELETE, 6))
+    judgement = Judgement(
+        plan=MailboxPlan(mailbox=reports.mailbox(), complete=True, changes=changes),
+        held=frozenset({Direction.REMOVALS}),
+        exceeded="sha256:a",
+        beyond=frozenset({item(1, "support@example.org", changes[1])}),
+    )
+    told = document(reports.report(judgement))
+    assert told["mailboxes"][0]["exceeded"] == "sha256:a"
+    assert [one["new"] for one in told["changes"]] == [False, True]

@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from syncd.cli.text import ALIKE, proof_line, show
-from syncd.core.changes import Direction, Judgement, MailboxPlan, Notice, Objection, Orphan
+from syncd.core.changes import Direction, Judgement, MailboxPlan, Notice, Objection, Op, Orphan
+from syncd.core.digest import item
 from syncd.core.guard import RELEASE
 from syncd.core.reads import Proof
 from tests.telemetry import reports
@@ -185,3 +186,67 @@ def test_the_age_of_a_member_without_an_entry_is_told() -> None:
     report = replace(reports.report(Judgement(plan=found)), since=since)
     show(report, Console(file=text, width=200), config="c")
     assert "cn=gone: listed, but there is no such entry, since 2026-01-02 03:00:00 UTC" in text.getvalue()
+
+
+# ------------------------------------------------------------------ held, idle, left for later
+
+
+def objection(limit: str, command: str = "syncd approve sha256:0") -> Objection:
+    removals = frozenset({Direction.REMOVALS})
+    release = f"{RELEASE}{command}" if command else ""
+    return Objection(limit=limit, directions=removals, value=4, allowed=3, message=f"{limit}: too many.{release}")
+
+
+def test_several_reasons_have_one_command() -> None:
+    """Each reason has its line; what releases the plan stands there once."""
+    text = shown(
+        plan(),
+        objections=(objection("removals"), objection("vanished")),
+        held=frozenset({Direction.REMOVALS}),
+        held_digest="sha256:0",
+    )
+    assert text.count("HELD") == 2
+    assert text.count("syncd approve") == 1
+
+
+def test_a_changed_configuration_is_told() -> None:
+    """What a mailbox would do after an edit of its mapping is marked as such; without anything to do it is silent."""
+    changes = (reports.change(Op.DELETE),)
+    assert "its configuration has changed" in shown(plan(changes=changes, configuration=True))
+    assert "its configuration has changed" not in shown(plan(changes=changes))
+    assert "its configuration has changed" not in shown(plan(configuration=True))
+
+
+def test_an_idle_mailbox_says_why_nothing_is_applied() -> None:
+    """The reason stands first; adoptions and changes read as plans, held or not, and nothing asks for an approval."""
+    both = frozenset({Direction.ADDITIONS, Direction.REMOVALS})
+    text = shown(
+        plan(changes=(reports.change(Op.DELETE),), adopted=(reports.ADOPTION,)),
+        idle="paused by anna",
+        held=both,
+        objections=(objection("removals", ""),),
+    )
+    assert "\n  idle, nothing is applied: paused by anna\n" in text
+    assert "- carol (5) delete: \n" in text
+    assert "= hugo (8) adopt this existing account" in text
+    assert "syncd approve" not in text
+    assert "2 not made of idle mailboxes" in text
+
+
+def test_what_the_brake_leaves_is_no_change_that_was_made() -> None:
+    """A change that a run did not come to is for the next run, and counted as that."""
+    text = io.StringIO()
+    report = reports.report(Judgement(plan=plan(changes=(reports.change(Op.CREATE),))), deferred=1)
+    show(report, Console(file=text, width=200), config="c")
+    assert "+ carol (5) create left to the next run" in text.getvalue()
+    assert "1 left to the next run" in text.getvalue().splitlines()[-1]
+
+
+def test_what_was_not_approved_is_marked() -> None:
+    """Of a plan that is more than what was approved, what came to it is marked, changes and adoptions alike."""
+    old, new = reports.change(Op.DELETE, 5), reports.change(Op.DELETE, 6)
+    adopted = reports.ADOPTION
+    names = frozenset(item(1, "support@example.org", one) for one in (new, adopted))
+    text = shown(plan(changes=(old, new), adopted=(adopted,)), held=frozenset(Direction), beyond=names)
+    marked = [line for line in text.splitlines() if "NEW: not part of what was approved" in line]
+    assert [line.split(")")[0] for line in marked] == ["  - carol (6", "  = hugo (8"]
