@@ -1,7 +1,9 @@
 """Turn what the configuration says of limits, grace and pace into the values that the core works with.
 
-The rule kept here: what a section writes counts, and a usual value or one from above gives way to it (a floor above the
-usual cap lifts it, a cap below the usual floor lowers it). That two written values contradict is told by the checks.
+The rule kept here: what a section writes counts, and a usual value or one from above gives way to it: a floor above the
+usual cap lifts it, a cap below the usual floor lowers it, and of removals a percentage above the usual one has no usual
+cap, so that a file from before there were caps means what it meant. That two written values contradict is told by the
+checks.
 
 | limit of               | begins with                                | then                                       |
 |------------------------|--------------------------------------------|--------------------------------------------|
@@ -43,7 +45,7 @@ def limits(mapping: Mapping, common: shapes.Limits) -> core.Limits:
         additions = tighter(additions, _share(common.sensitive.additions))
     own = mapping.limits
     return core.Limits(
-        removals=_own(own.removals, _share(common.removals)),
+        removals=_own(own.removals, _share(common.removals), lifting="most" not in common.removals.model_fields_set),
         additions=_own(own.additions, additions),
         updates=_own(own.updates, _share(common.updates)),
     )
@@ -105,16 +107,26 @@ def _context(section: shapes.ContextLimits, configuration: Configuration) -> cor
     single = [limits(mapping, configuration.limits) for mapping in configuration.mappings]
     additions, written = section.additions, "additions" in section.model_fields_set
     return core.Limits(
-        removals=_together(section.removals, [one.removals for one in single]),
-        additions=_share(additions) if written else _together(additions, [one.additions for one in single], set()),
-        updates=_together(section.updates, [one.updates for one in single]),
+        removals=_together(section.removals, [one.removals for one in single], configuration.limits.removals_per_run),
+        additions=_share(additions) if written else _together(additions, [one.additions for one in single], 0, set()),
+        updates=_together(section.updates, [one.updates for one in single], 0),
     )
 
 
-def _together(section: _Whole, single: Sequence[core.Share], written: Set[str] | None = None) -> core.Share:
-    """Raise what is not written to what one mailbox may by itself."""
+def _together(
+    section: _Whole, single: Sequence[core.Share], unbounded: int, written: Set[str] | None = None
+) -> core.Share:
+    """Raise what is not written to what one mailbox may by itself.
+
+    Args:
+        section: what the file says of contexts.
+        single: the limits of the mappings.
+        unbounded: what a mailbox without a cap counts for, where a context has one: it may not more in one run.
+        written: the keys that are written, where the section does not know.
+    """
     said = section.model_fields_set if written is None else written
-    percent, floor, most = section.percent, section.floor, section.most
+    share = _share(section)
+    percent, floor, most = share.percent, share.floor, share.most
     if "floor" not in said:
         floor = max(floor, *(share.floor for share in single))
     greatest = [_greatest(share) for share in single]
@@ -122,8 +134,7 @@ def _together(section: _Whole, single: Sequence[core.Share], written: Set[str] |
         above = [share.percent for share, count in zip(single, greatest, strict=True) if count is None or count > floor]
         percent = max((percent, *above))
     if "most" not in said and most is not None:
-        counts = [count for count in greatest if count is not None]
-        most = max(most, *counts) if len(counts) == len(greatest) else None
+        most = max(most, *(unbounded if count is None else count for count in greatest))
     return _fitting(percent, floor, most, capped="most" in said)
 
 
@@ -134,18 +145,18 @@ def _greatest(share: core.Share) -> int | None:
 
 def _share(section: _Whole) -> core.Share:
     """Give a section with all its keys."""
-    return _fitting(section.percent, section.floor, section.most, capped="most" in section.model_fields_set)
-
-
-def _own(section: shapes.PartialShare, above: core.Share) -> core.Share:
-    """Give what a mapping writes, and from above what it does not write."""
     capped = "most" in section.model_fields_set
-    return _fitting(
-        above.percent if section.percent is None else section.percent,
-        above.floor if section.floor is None else section.floor,
-        section.most if capped else above.most,
-        capped=capped,
-    )
+    lifted = isinstance(section, shapes.Share) and not capped and section.percent > type(section)().percent
+    return _fitting(section.percent, section.floor, None if lifted else section.most, capped=capped)
+
+
+def _own(section: shapes.PartialShare, above: core.Share, *, lifting: bool = False) -> core.Share:
+    """Give what a mapping writes, and from above what it does not; `lifting`: a greater percentage has no usual cap."""
+    capped = "most" in section.model_fields_set
+    percent = above.percent if section.percent is None else section.percent
+    most = None if lifting and percent > above.percent else above.most
+    floor = above.floor if section.floor is None else section.floor
+    return _fitting(percent, floor, section.most if capped else most, capped=capped)
 
 
 def _fitting(percent: float, floor: int, most: int | None, *, capped: bool) -> core.Share:

@@ -36,7 +36,7 @@ class Removals(Share):
     """How many accounts may be taken away."""
 
     most: _Most = 200
-    """More than this need an approval, however many accounts there are; off: no cap. A floor above it lifts it."""
+    """More than this need an approval; off: no cap. A floor above it, or a percentage above 30, lifts it."""
 
 
 class Additions(Section):
@@ -101,7 +101,7 @@ class ContextRemovals(Share):
     floor: Count = 10
     """So many may always go, however few accounts there are."""
     most: _Most = 500
-    """More than this need an approval, however many accounts there are; off: no cap. A floor above it lifts it."""
+    """More than this need an approval; off: no cap. A floor above it, or a percentage above 30, lifts it."""
 
 
 class ContextUpdates(Share):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -49,6 +48,12 @@ def context(loader: Loader, *changes: tuple[Steps, object]) -> Limits:
         ({"most": "off"}, {}, Share(percent=30, floor=3)),
         ({"most": False}, {"most": 5}, Share(percent=30, floor=3, most=5)),
         ({"most": 2}, {}, Share(percent=30, floor=2, most=2)),
+        ({"percent": 31}, {}, Share(percent=31, floor=3)),
+        ({"percent": 29}, {}, Share(percent=29, floor=3, most=200)),
+        ({"percent": 100, "most": 50}, {}, Share(percent=100, floor=3, most=50)),
+        ({}, {"percent": 100, "floor": 0}, Share(percent=100, floor=0)),
+        ({}, {"percent": 100, "most": 9}, Share(percent=100, floor=3, most=9)),
+        ({"percent": 40}, {"percent": 10}, Share(percent=10, floor=3)),
         ({"floor": 300}, {}, Share(percent=30, floor=300, most=300)),
         ({}, {"floor": 300}, Share(percent=30, floor=300, most=300)),
         ({"floor": 10}, {"most": 5}, Share(percent=30, floor=5, most=5)),
@@ -58,7 +63,7 @@ def context(loader: Loader, *changes: tuple[Steps, object]) -> Limits:
 def test_what_is_written_goes_before_what_is_usual_or_above(
     loader: Loader, common: object, own: object, share: Share
 ) -> None:
-    """A mapping completes its limits from the common ones; a floor lifts an unwritten cap, a cap lowers the floor."""
+    """Limits are completed from the common ones; floor and percentage lift an unwritten cap, a cap lowers the floor."""
     found = limits(loader, (("limits", "removals"), common), ((*OWN, "removals"), own))
     assert found == Limits(removals=share, additions=number(1000), updates=Share(percent=30, floor=3))
 
@@ -192,7 +197,8 @@ def test_an_empty_rollout_has_its_usual_steps(loader: Loader) -> None:
         ("removals", {"percent": 100}, None, None, Share(percent=100, floor=10, most=500)),
         ("removals", None, {"percent": 100, "floor": 100}, None, Share(percent=100, floor=100, most=500)),
         ("removals", {"floor": 900}, None, None, Share(percent=30, floor=900, most=900)),
-        ("removals", None, {"most": "off"}, None, Share(percent=30, floor=10)),
+        ("removals", None, {"most": "off"}, None, Share(percent=30, floor=10, most=500)),
+        ("removals", None, None, {"percent": 60}, Share(percent=60, floor=10)),
         ("removals", {"percent": 100, "floor": 90}, None, {"percent": 5}, Share(percent=5, floor=90, most=500)),
         ("removals", {"most": 900}, None, {"most": 20}, Share(percent=30, floor=10, most=20)),
         ("removals", {"floor": 90}, None, {"most": 20}, Share(percent=30, floor=20, most=20)),
@@ -221,12 +227,22 @@ def test_a_context_may_what_one_of_its_mailboxes_may(
 
 @pytest.mark.parametrize("base", [0, 10, 1000, 100_000])
 def test_a_file_from_before_is_not_held_by_its_context(loader: Loader, base: int) -> None:
-    """Of a context with one mailbox nothing is held that the mailbox's own limits let pass."""
+    """Of a context with one mailbox nothing is held that the limits of the mailbox and of a run let pass."""
     for own in ({"removals": {"percent": 100, "floor": 9}, "additions": 70_000, "updates": {"percent": 60}}, {}):
         changes = ((OWN, own),)
         mailbox, whole = limits(loader, *changes), context(loader, *changes)
         for direction in ("removals", "additions", "updates"):
-            assert getattr(mailbox, direction).allowed(base) <= getattr(whole, direction).allowed(base)
+            run = 500 if direction == "removals" else 1_000_000
+            assert min(run, getattr(mailbox, direction).allowed(base)) <= getattr(whole, direction).allowed(base)
+
+
+def test_a_context_may_what_a_run_may(loader: Loader) -> None:
+    """A mailbox without a cap lifts that of its context as far as removals of one run go, and no further."""
+    off: tuple[Steps, object] = ((*OWN, "removals"), {"percent": 100})
+    assert context(loader, off, (("limits", "removals_per_run"), 9000)).removals == Share(
+        percent=100, floor=10, most=9000
+    )
+    assert context(loader, off, (("limits", "removals_per_run"), 9)).removals == Share(percent=100, floor=10, most=500)
 
 
 # --------------------------------------------------------------------------- grace, staging
@@ -274,129 +290,3 @@ def test_a_mailbox_knows_where_its_mapping_stands(loader: Loader) -> None:
     [mailbox], [pattern] = settings.mailboxes(), settings.patterns()
     assert mailbox.where == f"{loader.path}:{loader.lines['mappings', 0]}"
     assert pattern.mailbox.where == pattern.where == f"{loader.path}:{loader.lines['mappings', 1]}"
-
-
-# --------------------------------------------------------------------------- what is refused
-
-SHARE = {"percent": 50, "floor": 20}
-TOGETHER: list[tuple[list[tuple[Steps, object]], Steps, str]] = [
-    (
-        [(("limits", "removals"), {"floor": 9, "most": 8})],
-        ("limits", "removals", "most"),
-        "below the floor, which is 9",
-    ),
-    ([(("limits", "updates"), {"floor": 9, "most": 8})], ("limits", "updates", "most"), "below the floor, which is 9"),
-    (
-        [(("limits", "additions"), {**SHARE, "most": 8})],
-        ("limits", "additions", "most"),
-        "below the floor, which is 20",
-    ),
-    (
-        [(("limits", "context", "removals"), {"floor": 9, "most": 8})],
-        ("limits", "context", "removals", "most"),
-        "below the floor, which is 9",
-    ),
-    (
-        [(("limits", "sensitive", "additions"), {"floor": 9, "most": 8})],
-        ("limits", "sensitive", "additions", "most"),
-        "below the floor, which is 9",
-    ),
-    ([((*OWN, "removals"), {"floor": 9, "most": 8})], (*OWN, "removals", "most"), "below the floor, which is 9"),
-    (
-        [(("limits", "removals", "most"), 8), ((*OWN, "removals", "floor"), 9)],
-        (*OWN, "removals", "floor"),
-        "must not be above limits.removals.most, which is 8; give most here too",
-    ),
-    (
-        [(("limits", "additions"), {"percent": 1, "floor": 2, "most": 8}), ((*OWN, "additions", "floor"), 9)],
-        (*OWN, "additions", "floor"),
-        "must not be above limits.additions.most, which is 8",
-    ),
-    (
-        [
-            (("limits", "sensitive", "additions", "most"), 8),
-            ((*MAPPING, "sensitive"), True),
-            ((*OWN, "additions", "floor"), 9),
-        ],
-        (*OWN, "additions", "floor"),
-        "must not be above limits.sensitive.additions.most, which is 8",
-    ),
-    ([((*OWN, "additions"), {"percent": 5})], (*OWN, "additions"), 'missing key "floor"; limits.additions is a number'),
-    ([((*OWN, "additions"), {"floor": 5})], (*OWN, "additions"), 'missing key "percent"; limits.additions is a number'),
-    ([(("limits", "additions"), {"floor": 5})], ("limits", "additions"), 'missing key "percent"'),
-    ([(("history", "keep"), "8d"), (("limits", "window"), "9d")], ("history", "keep"), "limits.window, which is 9d"),
-]
-
-
-@pytest.mark.parametrize(("changes", "at", "words"), TOGETHER)
-def test_values_that_contradict_are_refused(
-    loader: Loader, changes: list[tuple[Steps, object]], at: Steps, words: str
-) -> None:
-    """Only what is written can contradict; the problem stands at the value that should change."""
-    [problem] = loader.problems(*changes)
-    shown = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in at)[1:]
-    assert problem.startswith(f"syncd.yaml:{loader.lines[at]}: {shown}: "), problem
-    assert words in problem
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "words"),
-    [
-        (("mode",), "test", "must be live or staging, not 'test'"),
-        ((*MAPPING, "mode"), True, "must be live or staging, not true"),
-        ((*MAPPING, "sensitive"), "yes", "must be true or false, not 'yes'"),
-        (("grace",), True, "must be a mapping (key: value) or off"),
-        (("grace",), "none", "must be a mapping (key: value) or off"),
-        (("grace", "reads"), 0, "must be a whole number from 1 to 1000, not 0"),
-        (("grace", "minutes"), "30m", "must be a whole number from 0 to 44640, not '30m'"),
-        ((*MAPPING, "grace"), 2, "must be a mapping (key: value) or off"),
-        ((*MAPPING, "grace", "reads"), 0, "must be a whole number from 1 to 1000, not 0"),
-        (("limits", "window"), "59m", "must be at least 1h, not 59m"),
-        (("limits", "window"), "32d", "must not be longer than 31d, not '32d'"),
-        (("limits", "window"), 24, "must be a duration"),
-        (("limits", "approval"), "0s", "must be at least 1h, not 0s"),
-        (("limits", "removals", "most"), -1, "must be a whole number above -1, not -1; or off"),
-        (("limits", "removals", "most"), True, "must be a whole number above -1, not true; or off"),
-        ((*OWN, "updates", "most"), "none", "must be a whole number above -1, not 'none'; or off"),
-        (("limits", "additions"), True, "must be a whole number above -1, not true; or percent, floor and most"),
-        (("limits", "context"), True, "must be a mapping (key: value) or off"),
-        (("limits", "context"), 500, "must be a mapping (key: value) or off"),
-        (("limits", "context", "additions"), -1, "must be a whole number above -1, not -1"),
-        (("limits", "sensitive"), 20, "must be a mapping (key: value)"),
-        (("max_changes_per_minute",), 0, "must be a whole number above 0, not 0"),
-        (("rollout",), "slow", "must be a mapping (key: value), not a text"),
-        (("rollout", "mailboxes"), 0, "must be a whole number above 0, not 0"),
-        (("rollout", "wait"), "0s", "must be longer than nothing"),
-        (("history", "keep"), "6d", "must be at least 7d, not 6d; or forever"),
-        (("history", "keep"), "always", "must be a duration such as 500ms, 5s, 30m or 1h, not 'always'; or forever"),
-    ],
-)
-def test_a_wrong_value_is_one_problem_in_its_line(loader: Loader, path: Steps, value: object, words: str) -> None:
-    """Each rule, broken alone, gives one problem that names line, path and what is wanted."""
-    [problem] = loader.problems((path, value))
-    shown = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)[1:]
-    assert problem.startswith(f"syncd.yaml:{loader.lines[path]}: {shown}: "), problem
-    assert words in problem
-
-
-@pytest.mark.parametrize(
-    ("path", "key", "meant"),
-    [
-        (("limits", "context"), "removal", "removals"),
-        (("limits", "additions"), "precent", "percent"),
-        ((*OWN, "additions"), "flor", "floor"),
-        (("limits", "sensitive"), "aditions", "additions"),
-        (("grace",), "read", "reads"),
-        ((*MAPPING, "grace"), "minute", "minutes"),
-        (("rollout",), "mailbox", "mailboxes"),
-        (("history",), "kept", "keep"),
-        ((), "max_change_per_minute", "max_changes_per_minute"),
-    ],
-)
-def test_a_misspelt_key_is_told_with_the_one_that_was_meant(loader: Loader, path: Steps, key: str, meant: str) -> None:
-    """Once, without complaints about what it would have said."""
-    needed: dict[str, Any] = {"precent": {"floor": 3}, "flor": {"percent": 3}}.get(key, {})
-    values = [(path, {**needed, key: 5})] if path else [((key,), 5)]
-    [problem] = loader.problems(*values)
-    assert problem.endswith(f'unknown key "{key}", did you mean "{meant}"?')
-    assert problem.startswith(f"syncd.yaml:{loader.lines[(*path, key)]}:")
