@@ -284,8 +284,8 @@ class Writer:
         key = (mailbox.ref, fields)
         if (text := self._rows.get(key)) is None:
             account = mailbox.account
-            extras = {"name": account.name, "personal": account.personal, "replyTo": account.reply_to}
-            row = {**extras, "folders": dict(account.folders), **fields._asdict()}
+            texts = {"name": account.name, "personal": account.personal, "reply_to": account.reply_to}
+            row = {**fields._asdict(), **texts, "folders": dict(account.folders)}  # also what is not enforced later
             text = self._rows[key] = json.dumps(row, ensure_ascii=False)
         return text
 

@@ -1,7 +1,8 @@
 """The options of the four account commands, which are those of the vendor's tools, and how a command line is read.
 
 `--option value`, `--option=value` and `-o value` are understood; a value may begin with a hyphen, and of a repeated
-option the first value counts, as with the tools (ox-behaviour 14, 18.6). `--config`, `--show-passwords`, `--pin` and `--until` are ours.
+option the first value counts, as with the tools (ox-behaviour 14, 18.6). `--config`, `--show-passwords`, `--pin` and
+`--until` are ours.
 """
 
 from __future__ import annotations

@@ -124,3 +124,15 @@ def _entry(
 
 def _rows(text: str | None) -> dict[str, Any] | None:
     return None if text is None else json.loads(text)
+
+
+def runs_like(work: Work, start: str) -> tuple[str, ...]:
+    """Give at most two runs whose id begins with a text; where it is a whole id, that one."""
+    pattern = start.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
+    rows = work.rows(
+        "SELECT run FROM runs WHERE run LIKE ? ESCAPE '!' "
+        "UNION SELECT run FROM journal WHERE run LIKE ? ESCAPE '!' AND run <> '' ORDER BY run LIMIT 2",
+        (pattern, pattern),
+    )
+    found = tuple(str(run) for (run,) in rows)
+    return (start,) if start in found else found

@@ -164,6 +164,16 @@ class Reader:
             yield from entries
             after = entries[-1].seq if len(entries) == history.PORTION else None
 
+    def known(self) -> frozenset[MailboxRef]:
+        """Give all mailboxes that anything was ever noted about."""
+        with self._database.reading() as work:
+            return frozenset(work.refs().values())
+
+    def runs_like(self, start: str) -> tuple[str, ...]:
+        """Give the ids of at most two runs, remembered or in the journal only, that begin with a text."""
+        with self._database.reading() as work:
+            return history.runs_like(work, start)
+
     def verify(self) -> Verification:
         """Compare the whole journal with its chain of hashes."""
         with self._database.reading() as work:
