@@ -24,6 +24,7 @@ from syncd.openxchange.configdb import ConfigdbOptions
 from syncd.openxchange.connect import StoreOptions, Tls
 from syncd.openxchange.obfuscation import Obfuscation
 from syncd.openxchange.provisioning import ProvisioningStore
+from syncd.openxchange.provisioning_listing import ListingStore
 from syncd.openxchange.provisioning_service import Credentials, Service
 from syncd.openxchange.sharded import ShardedStore
 from syncd.openxchange.soap_service import SoapOptions, SoapService
@@ -209,9 +210,12 @@ def _directory(name: str, section: models.Directory) -> Options:
 
 
 def _store(settings: Settings) -> AccountStore:
-    options = store_options(settings)
+    found, options = service(settings), store_options(settings)
+    if options is None:
+        if found is None:
+            raise AssertionError("the checks want a database, configdb or a service")
+        return ListingStore(found)
     store = ShardedStore(options) if isinstance(options, ConfigdbOptions) else open_store(options)
-    found = service(settings)
     return store if found is None else ProvisioningStore(store, found)
 
 
@@ -300,15 +304,17 @@ def _login(login: str, password: SecretRef) -> Credentials:
     return Credentials(login=login, password=password.read())
 
 
-def store_options(settings: Settings) -> StoreOptions | ConfigdbOptions:
+def store_options(settings: Settings) -> StoreOptions | ConfigdbOptions | None:
     """Say where the Open-Xchange databases are, how they are reached and how passwords are stored there.
+
+    None = the service that writes is the only one to ask.
 
     Raises:
         ConfigurationError: a secret cannot be read.
     """
     section = settings.openxchange
     if section.database is None:
-        return _configdb_options(section)
+        return None if section.configdb is None else _configdb_options(section, section.configdb)
     return replace(
         _database(section.database),
         writes=section.write_with == "sql",
@@ -317,11 +323,9 @@ def store_options(settings: Settings) -> StoreOptions | ConfigdbOptions:
     )
 
 
-def _configdb_options(section: models.OpenXchange) -> ConfigdbOptions:
-    if section.configdb is None:
-        raise AssertionError("the checks want database or configdb")
-    configdb = _database(section.configdb)
-    pools = section.configdb.pools or models.Pools()
+def _configdb_options(section: models.OpenXchange, listing: models.Configdb) -> ConfigdbOptions:
+    configdb = _database(listing)
+    pools = listing.pools or models.Pools()
     return ConfigdbOptions(
         configdb=configdb,
         pools=replace(

@@ -90,9 +90,10 @@ def _findings(settings: Settings, mail_servers: Options | None) -> Iterator[Find
     )
     yield from told
     contexts = {mailbox.context for mailbox in mailboxes} - {0}  # 0 stands for one that a run finds out
-    stored = list(findings(store_options(settings), sorted(contexts), uses=_uses(settings, mailboxes)))
-    yield from stored
-    yield from _service(settings, contexts)
+    options = store_options(settings)
+    stored = [] if options is None else list(findings(options, sorted(contexts), uses=_uses(settings, mailboxes)))
+    written = list(_service(settings, contexts, alone=options is None))
+    yield from (*stored, *written)
     yield from _caches(settings, contexts)
     if mail_servers is not None:
         yield from _logins(settings, read, mail_servers)
@@ -102,7 +103,7 @@ def _findings(settings: Settings, mail_servers: Options | None) -> Iterator[Find
         yield Finding(ok=False, what="ledger", detail=error.message, hint=error.hint or "")
         return
     try:
-        yield from _planned(settings, ledger, read, quiet=not all(finding.ok for finding in stored))
+        yield from _planned(settings, ledger, read, quiet=not all(finding.ok for finding in stored or written))
         yield Finding(ok=True, what="ledger", detail=settings.ledger.url)
     except LedgerError as error:
         yield Finding(ok=False, what="ledger", detail=error.message, hint=error.hint or "")
@@ -110,15 +111,17 @@ def _findings(settings: Settings, mail_servers: Options | None) -> Iterator[Find
         ledger.close()
 
 
-def _service(settings: Settings, contexts: Collection[int]) -> Iterator[Finding]:
-    """Try the SOAP service or the command line tools, where accounts are written by them."""
+def _service(settings: Settings, contexts: Collection[int], *, alone: bool) -> Iterator[Finding]:
+    """Try the SOAP service or the command line tools, where accounts are written by them; alone: and read, too."""
     from syncd.wiring import service  # noqa: PLC0415
 
     found = service(settings)
     if found is not None:
-        from syncd.openxchange.provisioning_check import findings  # noqa: PLC0415
+        from syncd.openxchange import provisioning_check  # noqa: PLC0415
 
-        yield from findings(found, contexts)
+        yield from provisioning_check.findings(found, contexts)
+        if alone:
+            yield from provisioning_check.alone(found)
 
 
 def _caches(settings: Settings, contexts: Collection[int]) -> Iterator[Finding]:
@@ -173,7 +176,9 @@ def _planned(settings: Settings, ledger: Ledger, read: DirectoryRead, *, quiet: 
         report = replace(instance.reconciler, directory=_answered(read)).plan()
     except StoreError as error:
         if not quiet:
-            yield Finding(ok=False, what="OX database", detail=error.message, hint=error.hint or "")
+            read_by_sql = settings.openxchange.database or settings.openxchange.configdb
+            what = "OX database" if read_by_sql else "OX accounts"
+            yield Finding(ok=False, what=what, detail=error.message, hint=error.hint or "")
         return
     finally:
         instance.close()

@@ -25,7 +25,7 @@ from syncd.core.model import (
     Users,
 )
 from syncd.errors import StoreRefused
-from syncd.openxchange.base import AccountStore, Creation, Deletion, Updating, Written
+from syncd.openxchange.base import Creation, Deletion, Updating, Written
 from syncd.openxchange.batch import Item, apply_batch
 from syncd.openxchange.connect import Database, StoreOptions
 from syncd.openxchange.contexts import context_ids, named_contexts
@@ -48,7 +48,7 @@ _I = TypeVar("_I", bound=Item)
 __all__ = ["SqlStore", "StoreOptions", "open_store"]
 
 
-def open_store(options: StoreOptions) -> AccountStore:
+def open_store(options: StoreOptions) -> SqlStore:
     """Give a store; nothing is sent to the server yet.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from syncd.core.address import collation_key
-from syncd.settings import checks_directory, checks_limits, checks_mapping, checks_notices, texts
+from syncd.settings import checks_alone, checks_directory, checks_limits, checks_mapping, checks_notices, texts
 from syncd.settings.checks_mapping import Around
 from syncd.settings.document import Document, Path, Problem
 from syncd.settings.fragments import section, sequence
@@ -33,11 +33,12 @@ def problems(document: Document) -> Iterator[Problem]:
     yield from _told(openxchange)
     if isinstance(data.get("openxchange"), dict):
         yield from _databases(openxchange)
+    yield from checks_alone.problems(data)
     for key in ("database", "configdb"):
         yield from _ledger(section(data.get("ledger")), section(openxchange.get(key)))
     around = Around(
         directories=tuple(section(data.get("directories"))),
-        obfuscated=openxchange.get("obfuscation") is not None,
+        obfuscated=openxchange.get("obfuscation") is not None or checks_alone.is_alone(openxchange),
         by_tools=openxchange.get("write_with") == "clt",
         configdb=openxchange.get("configdb") is not None,
     )
@@ -131,10 +132,11 @@ def _told(openxchange: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _databases(openxchange: dict[str, Any]) -> Iterator[Problem]:
-    """Want one place to read from; pools matter only where configdb is it."""
+    """Want one place to read from, unless a service does it; pools matter only where configdb is the place."""
     database, configdb = (openxchange.get(key) for key in ("database", "configdb"))
-    if database is None and configdb is None:
-        yield Problem(("openxchange",), 'missing key "database" (or configdb, which says where each context is)')
+    if database is None and configdb is None and not checks_alone.is_alone(openxchange):
+        text = 'missing key "database" (or configdb, which says where each context is; or write_with: soap or clt)'
+        yield Problem(("openxchange",), text)
     if database is not None and section(configdb).get("pools") is not None:
         yield Problem(("openxchange", "configdb", "pools"), "has no meaning beside database; leave one of them out")
     pools = section(section(configdb).get("pools"))

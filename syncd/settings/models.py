@@ -189,15 +189,15 @@ class OpenXchange(Section):
     """Open-Xchange: where its accounts are stored and how they are written."""
 
     database: Database | None = None
-    """The only database that holds contexts: its write server. Without it configdb says where each context is."""
+    """The only database that holds contexts: its write server. Without it see configdb, or write_with: soap or clt."""
     configdb: Configdb | None = None
     """The configdb: instead of database; or beside it, for contexts by name, login mapping or mail domain."""
     write_with: Annotated[Literal["sql", "soap", "clt"], choice("sql", "soap", "clt")] = "sql"
     """The way of writing: rows in the tables (sql), or Open-Xchange's own service (soap) or its tools (clt)."""
     soap: Soap | None = None
-    """The SOAP service; needed by write_with: soap, which reads by SQL and writes by it."""
+    """The SOAP service; needed by write_with: soap, which writes by it, and reads by SQL where there is a database."""
     clt: Clt | None = None
-    """The command line tools; needed by write_with: clt, which reads by SQL and writes by them."""
+    """The command line tools; needed by write_with: clt, which writes by them, and reads by SQL where it can."""
     repair: Annotated[Literal["none", "failed_auth"], choice("none", "failed_auth")] = "none"
     """failed_auth: accounts that failed logins switched off are switched on again; none: they are only told of."""
     invalidate: Annotated[Literal["none", "soap", "jolokia"], choice("none", "soap", "jolokia")] = "none"
