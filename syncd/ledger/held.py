@@ -34,7 +34,7 @@ from syncd.ledger.chain import Chain, Row, by_hand
 from syncd.ledger.database import Work
 from syncd.ledger.mailboxes import number_of
 from syncd.ledger.times import moment, stamp
-from syncd.ledger.values import HeldPlan
+from syncd.ledger.values import HeldPlan, Standing
 
 SHOWN = 1_000
 """Changes of a held plan that are stored for display; its digest covers all of them."""
@@ -77,6 +77,17 @@ def load(work: Work, digest: str | None = None) -> tuple[HeldPlan, ...]:
             told=frozenset(json.loads(row[13] or "[]")),
         )
         for row in work.rows(f"{_QUERY}{where} ORDER BY h.created, h.id", values)
+    )
+
+
+def standing(work: Work) -> tuple[Standing, ...]:
+    """Give of all that is held, approved or rejected what a look at each run needs, without the plans."""
+    return tuple(
+        Standing(MailboxRef(context, key), digest, state, frozenset(json.loads(told or "[]")))
+        for context, key, digest, state, told in work.rows(
+            "SELECT m.context, m.address_key, h.digest, h.state, h.told FROM held_plans h "
+            f"JOIN mailboxes m ON m.id = h.mailbox WHERE h.state IN {_OPEN} ORDER BY h.created, h.id"
+        )
     )
 
 

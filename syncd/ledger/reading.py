@@ -12,7 +12,17 @@ from syncd.core.limits import Absence, Window
 from syncd.core.model import Claim, MailboxRef, Pin
 from syncd.ledger import absences, audit, claims, held, history, journal, lease, mailboxes, pins, record
 from syncd.ledger.database import Database
-from syncd.ledger.values import Cursor, Entry, HeldPlan, MailboxStatus, Pause, Run, Unsettled, Verification
+from syncd.ledger.values import (
+    Cursor,
+    Entry,
+    HeldPlan,
+    MailboxStatus,
+    Pause,
+    Run,
+    Standing,
+    Unsettled,
+    Verification,
+)
 
 
 class Reader:
@@ -110,6 +120,11 @@ class Reader:
         """Give what is held, approved or rejected, the oldest first."""
         with self._database.reading() as work:
             return held.load(work)
+
+    def standing(self) -> tuple[Standing, ...]:
+        """Give what is held, approved or rejected without the plans, the oldest first."""
+        with self._database.reading() as work:
+            return held.standing(work)
 
     def decided(self, after: int | None) -> tuple[int, tuple[str, ...]]:
         """Give the journal's last number, and the operations of persons' decisions behind another number."""

@@ -94,6 +94,17 @@ class HeldPlan:
     """By which channels people were told that it is held."""
 
 
+class Standing(NamedTuple):
+    """That a plan is held, without the plan."""
+
+    ref: MailboxRef
+    digest: str
+    state: str
+    """held, approved or rejected."""
+    told: frozenset[str]
+    """By which channels people were told."""
+
+
 class Pause(NamedTuple):
     """A person's word that nothing is applied for a while."""
 

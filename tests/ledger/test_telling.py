@@ -9,6 +9,7 @@ import pytest
 from syncd.core.changes import Op
 from syncd.core.model import Pin
 from syncd.ledger.ledger import Ledger
+from syncd.ledger.values import Standing
 from tests.ledger.making import BOTH, NOON, SALES, SUPPORT, change, intents, judgement, report
 
 HELD = report(judgement(held="sha256:a", changes=(change(Op.DELETE, 3),)), judgement(SALES, held="sha256:b"))
@@ -26,6 +27,11 @@ def test_who_was_told_stays_with_the_plan(ledger: Ledger) -> None:
     ledger.told(["sha256:a", "sha256:unknown"], "webhook")
     ledger.finish(HELD)
     assert told(ledger) == {"sha256:a": frozenset({"mail", "webhook"}), "sha256:b": frozenset()}
+    ledger.reject("sha256:b", "root", NOON)
+    assert ledger.standing() == (
+        Standing(SUPPORT, "sha256:a", "held", frozenset({"mail", "webhook"})),
+        Standing(SALES, "sha256:b", "rejected", frozenset()),
+    )
 
 
 @pytest.mark.parametrize("what", ["another plan", "other limits", "expired", "back again"])
