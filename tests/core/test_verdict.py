@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
 
@@ -26,8 +27,11 @@ def change(op: Op, user: int = 5) -> Change:
     return Change(op=op, context=1, user=user, login="carol", mailbox=BOX.address, account=None)
 
 
-def judgement(*, held: frozenset[Direction] = frozenset(), complete: bool = True, **parts: object) -> Judgement:
-    return Judgement(plan=MailboxPlan(mailbox=BOX, complete=complete, **parts), held=held)  # type: ignore[arg-type]
+def judgement(
+    *, held: frozenset[Direction] = frozenset(), complete: bool = True, idle: str = "", **parts: object
+) -> Judgement:
+    plan = MailboxPlan(mailbox=BOX, complete=complete, **parts)  # type: ignore[arg-type]
+    return Judgement(plan=plan, held=held, idle=idle)
 
 
 def report(*judgements: Judgement, **parts: object) -> Report:
@@ -170,3 +174,59 @@ def test_a_discovery_that_is_not_complete_makes_the_report_incomplete(*, applied
     """Where not all mailboxes are known the report says so, although each that is known was read whole."""
     assert report(judgement(), applied=applied).complete
     assert not report(judgement(), undiscovered=("size limit",), applied=applied).complete
+
+
+# --------------------------------------------------------------------------- what is not done now
+
+EVERYTHING = frozenset(Direction)
+IDLE = judgement(
+    held=EVERYTHING,
+    idle="paused",
+    changes=(change(Op.DELETE), change(Op.UPDATE, 6), change(Op.CREATE, 7)),
+    adopted=(ADOPTION,),
+    unchanged=3,
+)
+
+
+@pytest.mark.parametrize("held", [frozenset(), EVERYTHING])
+def test_nothing_is_released_or_held_of_an_idle_mailbox(held: frozenset[Direction]) -> None:
+    """What a mailbox would need while it is paused is neither done nor waiting for an approval."""
+    idle = replace(IDLE, held=held)
+    assert list(released(idle)) == []
+    assert holds(idle) == 0
+    assert is_held(idle, change(Op.DELETE)) is bool(held)
+
+
+@pytest.mark.parametrize("applied", [True, False])
+@pytest.mark.parametrize("held", [frozenset(), EVERYTHING])
+def test_an_idle_mailbox_is_counted_as_idle_only(held: frozenset[Direction], *, applied: bool) -> None:
+    """Its changes and adoptions are counted by one number; what is unchanged is so."""
+    found = summary(report(replace(IDLE, held=held), applied=applied))
+    assert {name: count for name, count in found.items() if count} == {"idle": 4, "unchanged": 3}
+
+
+def test_an_idle_mailbox_beside_another() -> None:
+    """Only the mailbox that is idle is counted so."""
+    found = summary(report(IDLE, judgement(changes=(change(Op.CREATE),), adopted=(ADOPTION,))))
+    assert (found["create"], found["adopted"], found["idle"], found["held"]) == (1, 1, 4, 0)
+
+
+def test_an_idle_mailbox_spoils_no_verdict_by_what_would_be_held() -> None:
+    """A run with a paused mailbox over its limits is ok; one that could not be read is incomplete all the same."""
+    assert result_of(report(IDLE, applied=True)) is Result.OK
+    assert exit_code(report(IDLE, applied=True)) == 0
+    assert result_of(report(IDLE, judgement(held=EVERYTHING), applied=True)) is Result.HELD
+    unread = replace(IDLE, plan=replace(IDLE.plan, complete=False))
+    assert result_of(report(unread, applied=True)) is Result.INCOMPLETE
+    assert result_of(report(replace(IDLE, plan=replace(IDLE.plan, withheld=(NOTICE,))))) is Result.INCOMPLETE
+
+
+def test_what_an_idle_mailbox_needs_is_a_pending_change() -> None:
+    """`plan --exit-code` tells that the mailbox is not as it should be, though no run changes it now."""
+    assert exit_code(report(IDLE), pending=True) == 3
+
+
+def test_what_the_brake_left_is_counted_and_spoils_no_verdict() -> None:
+    """Changes that the next run makes are counted as deferred, and the run is ok."""
+    braked = report(judgement(changes=(change(Op.CREATE),)), applied=True, deferred=7)
+    assert (summary(braked)["deferred"], result_of(braked), exit_code(braked)) == (7, Result.OK, 0)
