@@ -3,46 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import pytest
 
-from syncd.core.changes import Op, Report
-from syncd.core.limits import Limits, Share
-from syncd.core.model import Asked, GroupRead, Mailbox, MailboxRef, Source
+from syncd.core.changes import Op
+from syncd.core.limits import Limits
+from syncd.core.model import Asked, GroupRead, MailboxRef, Source
 from syncd.core.patterns import Pattern, Placing
-from syncd.core.reads import Found, Member, Search
+from syncd.core.reads import Found, Member
 from syncd.core.template import attribute
 from syncd.core.verdict import exit_code, result_of
-from syncd.directory.directories import Directories
 from syncd.errors import StoreError, SyncdError
 from syncd.ledger.ledger import Ledger
 from syncd.ledger.values import LedgerOptions
-from syncd.openxchange.base import AccountStore
-from syncd.run import Reconciler
-from tests.core.strategies import ADDRESS, SUPPORT, known_by, mailbox, member
-from tests.fakes import FakeDirectories, FakeStore
+from tests.core.strategies import ADDRESS, SUPPORT, known_by, member
+from tests.fakes import FakeDirectories
+from tests.sites import SEARCH, Site, box, listing
 
-SEARCH = Search("", "(description=shared-mailbox)", None, "sub", ("cn", "mail"))
 SALES = "sales@x.org"
 DN = "cn=sales,dc=x"
 CHOOSING = replace(SUPPORT, chooser=attribute("oxContext"))
 EVERYBODY = Source(kind="ox_group", value="0", context=1)
 TEAM = Source(kind="ox_group", value="team", context=1)
-PEOPLE = {1: {4: "berta", 5: "carol", 6: "dora", 7: "emil"}, 2: {4: "berta", 8: "fritz"}}
-LAX = Limits(removals=Share(percent=100, floor=100))
-
-
-def listing(*logins: str) -> Source:
-    """Give a list of logins."""
-    return Source(kind="users", value=", ".join(logins), logins=logins)
-
-
-def box(*sources: Source, **parts: object) -> Mailbox:
-    """Give support@ with these sources, no exclusion and no limit."""
-    return mailbox(**({"sources": sources or (SUPPORT,), "exclude": (), "limits": LAX} | parts))
 
 
 def placing(by: str, name: str = "", **parts: object) -> Pattern:
@@ -60,44 +44,6 @@ def discovering(**parts: object) -> Pattern:
 def chose(login: str, *contexts: str) -> Member:
     """Give a member who chooses contexts."""
     return member(login)._replace(contexts=contexts)
-
-
-@dataclass(kw_only=True)
-class Site:
-    """One ledger, one directory and one Open-Xchange, and what is configured at the time."""
-
-    ledger: Ledger
-    directory: FakeDirectories = field(default_factory=FakeDirectories)
-    store: FakeStore = field(
-        default_factory=lambda: FakeStore(people={cid: dict(some) for cid, some in PEOPLE.items()})
-    )
-    boxes: tuple[Mailbox, ...] = ()
-    patterns: tuple[Pattern, ...] = ()
-
-    def reconciler(self) -> Reconciler:
-        """Give what runs."""
-        return Reconciler(
-            mailboxes=self.boxes,
-            configured=self.boxes,
-            patterns=self.patterns,
-            directory=cast("Directories", self.directory),
-            store=cast("AccountStore", self.store),
-            ledger=self.ledger,
-        )
-
-    def run(self, *only: MailboxRef) -> Report:
-        """Make one run."""
-        return self.reconciler().run(only, wait=0)
-
-    def holders(self, address: str = ADDRESS, context: int = 1) -> set[int]:
-        """Give the users with an account."""
-        return self.store.holders(context, address)
-
-    def found(self, *names: str) -> None:
-        """Let the search find groups by name, for NAME@x.org."""
-        self.directory.found[SEARCH] = tuple(
-            Found(f"cn={cn},dc=x", f"cn={cn},dc=x", {"cn": (cn,), "mail": (f"{cn}@x.org",)}) for cn in names
-        )
 
 
 @pytest.fixture
