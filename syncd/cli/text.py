@@ -105,7 +105,7 @@ def _lines(report: Report, judgement: Judgement, outcomes: dict[object, Outcome]
     yield from _cut((_dangling(dn, since.get(dn)) for dn in plan.dangling), len(plan.dangling))
     yield from _cut(_notices(plan.drift, "drift", "dim"), len(plan.drift))
     yield from _cut((Text(f"  {note}", style="dim") for note in plan.notes), len(plan.notes))
-    yield from _objections(judgement, config)
+    yield from held_lines([objection.message for objection in judgement.objections], config)
     if judgement.approved:
         yield Text(f"  released by the approval of {judgement.approved}", style="green")
 
@@ -175,9 +175,9 @@ def _dangling(dn: str, since: datetime | None) -> Text:
     return Text(f"  ? {dn}: listed, but there is no such entry" + (f", since {since:%F %T} UTC" if since else ""))
 
 
-def _objections(judgement: Judgement, config: str) -> Iterator[Text]:
+def held_lines(messages: Iterable[str], config: str) -> Iterator[Text]:
     """Give what is objected, and the command that releases the plan once, on a line of its own, whole for copying."""
-    told = [objection.message.partition(RELEASE) for objection in judgement.objections]
+    told = [message.partition(RELEASE) for message in messages]
     yield from (Text(f"  HELD {message}", style="bold red") for message, _, _ in told)
     for command in dict.fromkeys(command for _, _, command in told if command):
         yield Text(f"       {RELEASE.strip()}", style="red")
