@@ -1,17 +1,20 @@
-"""What is remembered of a run's reads: servers, counters, member counts, and who stands open."""
+"""What is remembered of a run's reads: servers, counters, member counts, who is absent, and what stands open."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from syncd.core.changes import Direction, Judgement, MailboxPlan, Notice
+from syncd.core.changes import Change, Direction, Judgement, MailboxPlan, Notice, Op, Outcome
+from syncd.core.limits import Absence, Grace
 from syncd.core.model import Mailbox, MailboxRef, Observation, Source
 from syncd.core.reads import Answered, DirectoryRead, SourceRead
-from syncd.facts import Census, Facts, advanced, counted, sightings
+from syncd.facts import Census, Facts, absences, advanced, counted, sightings, understood
 from syncd.ledger.values import Cursor
-from tests.core.strategies import BARRED, SUPPORT, mailbox, member, read
+from tests.core.strategies import ADDRESS, BARRED, HOUR, NOON, SUPPORT, mailbox, member, read
 
 HQ = replace(SUPPORT, directory="hq")
 LAB = replace(SUPPORT, directory="lab")
@@ -27,6 +30,7 @@ def facts(
     *reads: SourceRead,
     answered: dict[str, Answered] | None = None,
     cursors: dict[MailboxRef, Cursor] | None = None,
+    **remembered: object,
 ) -> Facts:
     """Give the facts of a run for one mailbox; sources that are not given were read and have a member."""
     given = {one.source: one for one in reads}
@@ -40,13 +44,14 @@ def facts(
         claims={},
         counts={},
         cursors=cursors or {},
+        **remembered,  # type: ignore[arg-type]
     )
 
 
-def judged(box: Mailbox, *, held: frozenset[Direction] = frozenset(), **plan: object) -> Judgement:
+def judged(box: Mailbox, *, held: frozenset[Direction] = frozenset(), idle: str = "", **plan: object) -> Judgement:
     """Give a judgement of a mailbox."""
-    made = MailboxPlan(mailbox=box, complete=True, **plan)  # type: ignore[arg-type]
-    return Judgement(plan=made, held=held, held_digest="sha256:x" if held else None)
+    made = MailboxPlan(**{"mailbox": box, "complete": True, **plan})  # type: ignore[arg-type]
+    return Judgement(plan=made, held=held, idle=idle, held_digest="sha256:x" if held and not idle else None)
 
 
 # --------------------------------------------------------------------------- answered
@@ -177,6 +182,7 @@ def test_the_members_of_each_complete_source_are_counted() -> None:
         pytest.param({"held": frozenset({Direction.ADDITIONS})}, False, id="additions held"),
         pytest.param({"waiting": (Notice(4, "", "", "delete", "why"),)}, False, id="waiting"),
         pytest.param({"withheld": (Notice(4, "", "", "delete", "why"),)}, False, id="withheld"),
+        pytest.param({"idle": "paused"}, False, id="idle"),
     ],
 )
 def test_a_group_of_open_xchange_that_is_suddenly_empty_stays_so(parts: dict[str, object], *, counts: bool) -> None:
@@ -202,3 +208,131 @@ def test_what_stands_open_is_sighted_by_kind() -> None:
         ("unresolved", box.ref): {"cn=y"},
         ("held", box.ref): {"sha256:x"},
     }
+
+
+def test_a_source_that_is_not_emptied_is_counted_whatever_is_unfinished() -> None:
+    """Only what was suddenly empty keeps its old number; nothing at all is learned of a context that was not read."""
+    box = mailbox(exclude=())
+    waiting = (Notice(4, "", "", "delete", "why"),)
+    assert counted([judged(box, waiting=waiting, idle="paused")], facts(box)) == {(box.ref, str(SUPPORT)): 1}
+    assert counted([judged(box, unread=True)], facts(box)) == {}
+
+
+# --------------------------------------------------------------------------- absences
+
+TWO_READS = mailbox(grace=Grace(reads=2))
+EARLIER = NOON - timedelta(minutes=10)
+KNOWN = {4: Absence(1, EARLIER)}
+
+
+def notice(op: str = "delete", user: int = 4) -> Notice:
+    """Tell that something is not done about a user."""
+    return Notice(user, "", "", op, "why")
+
+
+def outcome(result: str = "applied", op: Op = Op.DELETE, user: int = 4, **place: object) -> Outcome:
+    """Give what became of one change of the mailbox."""
+    where: dict[str, object] = {"context": 1, "mailbox": ADDRESS, **place}
+    change = Change(op=op, user=user, login="", account=20, **where)  # type: ignore[arg-type]
+    return Outcome(change=change, result=result)  # type: ignore[arg-type]
+
+
+def remembered(
+    judgement: Judgement, known: Mapping[int, Absence] | None = None, outcomes: Sequence[Outcome] = (), minutes: int = 0
+) -> dict[int, Absence] | None:
+    """Give who is absent after a read, given who was; None = the ledger is not told anything about the mailbox."""
+    before = facts(TWO_READS, absences={TWO_READS.ref: known} if known else {})
+    found = absences([judgement], outcomes, before, NOON + timedelta(minutes=minutes))
+    return found.get(TWO_READS.ref)
+
+
+@pytest.mark.parametrize(
+    ("parts", "known", "expected"),
+    [
+        pytest.param({}, {}, None, id="nobody"),
+        pytest.param({"absent": (4,)}, {}, {4: Absence(1, NOON)}, id="the first read"),
+        pytest.param({"absent": (4,), "waiting": (notice(),)}, KNOWN, {4: Absence(2, EARLIER)}, id="the second read"),
+        pytest.param({"absent": (4,)}, {4: Absence(2, EARLIER)}, {4: Absence(2, EARLIER)}, id="as many as asked for"),
+        pytest.param({"absent": (4,)}, {4: Absence(9, EARLIER)}, {4: Absence(2, EARLIER)}, id="more, by another grace"),
+        pytest.param({"absent": (4,)}, {4: Absence(1, NOON + HOUR)}, {4: Absence(2, NOON)}, id="the clock was ahead"),
+        pytest.param({}, KNOWN, {}, id="came back, or the account is gone"),
+        pytest.param({"withheld": (notice(),)}, KNOWN, KNOWN, id="withheld"),
+        pytest.param({"waiting": (notice(),)}, KNOWN, KNOWN, id="waiting for another server's word"),
+        pytest.param({"withheld": (notice(),)}, {}, None, id="withheld, never absent"),
+        pytest.param({"withheld": (notice("create"),)}, KNOWN, {}, id="came back, but gets nothing yet"),
+        pytest.param({"withheld": (notice("adopt"),)}, KNOWN, {}, id="came back, but nothing is adopted yet"),
+        pytest.param({"withheld": (notice(user=5),)}, KNOWN, {}, id="somebody else is withheld"),
+        pytest.param({"absent": (5,), "withheld": (notice(),)}, KNOWN, KNOWN | {5: Absence(1, NOON)}, id="two users"),
+        pytest.param({"unread": True}, KNOWN, None, id="the context was not read"),
+        pytest.param({"absent": (4,), "idle": "paused"}, {}, {4: Absence(1, NOON)}, id="paused: the read counts"),
+        pytest.param(
+            {"absent": (4,), "held": frozenset({Direction.REMOVALS})}, KNOWN, {4: Absence(2, EARLIER)}, id="held"
+        ),
+    ],
+)
+def test_a_read_agrees_leaves_open_or_forgets(
+    parts: dict[str, object], known: dict[int, Absence], expected: dict[int, Absence] | None
+) -> None:
+    """A user is counted where the read was certain, left as he was where it was not, and forgotten where he is back."""
+    assert remembered(judged(TWO_READS, **parts), known) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("done", "gone"),
+    [
+        pytest.param(outcome(), True, id="removed"),
+        pytest.param(outcome("failed"), False, id="failed"),
+        pytest.param(outcome(op=Op.UPDATE), False, id="another change"),
+        pytest.param(outcome(user=5), False, id="another user"),
+        pytest.param(outcome(context=2), False, id="another context"),
+        pytest.param(outcome(mailbox="sales@mycompany.com"), False, id="another mailbox"),
+    ],
+)
+def test_who_was_removed_is_not_absent_any_more(done: Outcome, *, gone: bool) -> None:
+    """A removal that was made ends the count; one that was not is tried again at the next read, without a new grace."""
+    found = remembered(judged(TWO_READS, absent=(4,)), KNOWN, [done])
+    assert found == ({} if gone else {4: Absence(2, EARLIER)})
+
+
+def test_a_mailbox_without_grace_remembers_one_read() -> None:
+    """A removal that is held for long is not written down anew at every run."""
+    box = mailbox()
+    known = {box.ref: {4: Absence(1, EARLIER)}}
+    assert absences([judged(box, absent=(4,))], [], facts(box, absences=known), NOON) == known
+
+
+# --------------------------------------------------------------------------- understood
+
+
+@pytest.mark.parametrize(
+    ("parts", "seen", "kept"),
+    [
+        pytest.param({}, "1:a", True, id="nothing follows from it any more"),
+        pytest.param({}, None, True, id="never seen"),
+        pytest.param({"idle": "paused"}, "1:a", False, id="idle"),
+        pytest.param({"held": frozenset({Direction.UPDATES})}, "1:a", False, id="held"),
+        pytest.param({"waiting": (notice(),)}, "1:a", False, id="waiting"),
+        pytest.param({"withheld": (notice(),)}, "1:a", False, id="withheld"),
+        pytest.param({"complete": False}, "1:a", False, id="incomplete"),
+        pytest.param({"unread": True}, "1:a", False, id="unread"),
+        pytest.param({"idle": "paused"}, None, True, id="never seen, and idle"),
+        pytest.param({"held": frozenset({Direction.ADDITIONS})}, None, True, id="never seen, and held"),
+        pytest.param({"complete": False, "withheld": (notice(),)}, None, True, id="never seen, and incomplete"),
+        pytest.param({"unread": True}, None, False, id="never seen, and unread"),
+        pytest.param({"conflicts": (notice("create"),), "unresolved": (notice(),)}, "1:a", True, id="ordinary life"),
+    ],
+)
+def test_an_edit_is_understood_when_nothing_of_it_is_left(
+    parts: dict[str, object], seen: str | None, *, kept: bool
+) -> None:
+    """The new fingerprint is kept once all that follows from it was done; one never seen before is no edit."""
+    box = mailbox()
+    before = facts(box, fingerprints={box.ref: seen} if seen else {})
+    found = understood([judged(box, **parts)], before, {box.ref: "1:b"})  # type: ignore[arg-type]
+    assert found == ({box.ref: "1:b"} if kept else {})
+
+
+def test_a_mailbox_without_a_mapping_has_nothing_to_understand() -> None:
+    """What is retired has no fingerprint."""
+    box = mailbox(sources=(), exclude=())
+    assert understood([judged(box)], facts(box), {}) == {}
