@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
+
+from syncd.announcing import Announcer
+from syncd.ledger.ledger import Ledger
 from syncd.settings.loading import Settings
 from syncd.telemetry.notices import Channel, Mail, MailOptions, Webhook, WebhookOptions
+
+
+def announcer(settings: Settings, ledger: Ledger) -> Announcer:
+    """Give what tells of held plans, and remembers whom it told.
+
+    Raises:
+        ConfigurationError: as of `channels`.
+    """
+    return Announcer(ledger=ledger, channels=channels(settings), config=shlex.quote(str(settings.path)))
 
 
 def channels(settings: Settings) -> tuple[Channel, ...]:

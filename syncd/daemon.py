@@ -28,11 +28,13 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from syncd.channels import announcer
 from syncd.core.verdict import result_of, summary
 from syncd.errors import ConfigurationError, LedgerBusy, LedgerError, SyncdError
 from syncd.ledger.lease import RENEWS
 from syncd.notify import Systemd
 from syncd.settings.loading import Settings, load
+from syncd.telemetry.gauges import Decided
 from syncd.telemetry.http import Endpoints
 from syncd.telemetry.logging import configure
 from syncd.telemetry.metrics import Metrics
@@ -42,6 +44,8 @@ STOP_WITHIN = 8.0
 """Seconds a run in progress gets to finish its batch after SIGTERM."""
 GONE_WITHIN = 9.5
 """Seconds after SIGTERM at which the process ends, even if the ledger's server does not take the lease back."""
+LOOKS = 2
+"""Seconds between two looks whether a person has decided something."""
 BEAT = 5.0
 """Seconds between two looks of the waiting loop; the watchdog is fed at least as often."""
 _log = structlog.get_logger()
@@ -61,6 +65,7 @@ class Daemon:
         self._asked = False
         self._lost: LedgerBusy | None = None
         self._running = threading.Lock()
+        self._known: int | None = None
         self._woken, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._progress = 0
         self._fed = -1
@@ -80,6 +85,7 @@ class Daemon:
             stack.callback(ledger.close)
             self._instance = assemble(settings, ledger)
             stack.callback(self._disconnect)
+            self._announcer = announcer(settings, ledger)
             self._lease = stack.enter_context(ledger.lease("daemon", "syncd run", wait=0.0))
             if settings.http.listen is not None:
                 address = (settings.http.listen.host, settings.http.listen.port)
@@ -93,12 +99,16 @@ class Daemon:
             self._metrics.reloaded(True, _now())
             for warning in settings.warnings:
                 _log.warning("configuration.warning", warning=warning)
-            executors = {"default": ThreadPoolExecutor(1), "lease": ThreadPoolExecutor(1)}
+            executors = {name: ThreadPoolExecutor(1) for name in ("default", "lease", "decisions", "notices")}
             self._scheduler = BackgroundScheduler(executors=executors, timezone=UTC)
             self._scheduler.add_listener(self._on_overlap, EVENT_JOB_MAX_INSTANCES)
             self._scheduler.add_listener(self._on_ended, EVENT_JOB_EXECUTED)
             self._scheduler.add_job(
                 self._renew, IntervalTrigger(seconds=round(RENEWS)), id="lease", executor="lease",
+                max_instances=1, coalesce=True, misfire_grace_time=None,
+            )  # fmt: skip
+            self._scheduler.add_job(
+                self._look, IntervalTrigger(seconds=LOOKS), id="decisions", executor="decisions",
                 max_instances=1, coalesce=True, misfire_grace_time=None,
             )  # fmt: skip
             self._schedule(settings, at=_now())
@@ -153,6 +163,20 @@ class Daemon:
         except LedgerError as error:
             _log.warning("lease.not_renewed", error=str(error))
 
+    def _look(self) -> None:
+        """Run at once when a person has approved, rejected, paused, resumed or pinned something; a run looks itself."""
+        if self._known is None or self._stopping or self._running.locked():
+            return
+        try:
+            last, operations = self._instance.ledger.decided(self._known)
+        except LedgerError:  # told where the lease is renewed
+            return
+        self._known = max(self._known, last)
+        if operations:
+            _log.info("decision.noticed", operations=list(operations))
+            self._now = True
+            self._wake()
+
     def _end(self) -> None:
         self._systemd.stopping("finishing the batch in hand")
         _log.info("daemon.stopping")
@@ -200,17 +224,36 @@ class Daemon:
             self._metrics.attempt(started)
             self._systemd.status("running")
             try:
+                self._known, _ = self._instance.ledger.decided(None)
                 report = self._instance.reconciler.run(command="run", stop=lambda: self._stopping, beat=self._moved)
             except SyncdError as error:
                 self._failed(str(error))
             except Exception as error:  # noqa: BLE001 - a daemon must survive what nobody thought of
                 self._failed(f"unexpected {type(error).__name__}: {error}", unexpected=True)
             else:
-                self._metrics.publish(report)
+                self._metrics.publish(report, self._decided())
                 self._succeeded(report.finished)
                 told = ", ".join(f"{count} {name}" for name, count in summary(report).items() if count)
                 self._systemd.status(f"last run at {report.finished:%H:%M:%S} UTC: {result_of(report).value}; {told}")
+        if not self._stopping:
+            self._scheduler.add_job(
+                self._announce, id="notices", executor="notices", replace_existing=True, misfire_grace_time=None
+            )
         self._wake()
+
+    def _decided(self) -> Decided:
+        """Give what persons decided, for the metrics; nothing where the ledger has gone since."""
+        try:
+            rejected = {one.ref for one in self._instance.ledger.standing() if one.state == "rejected"}
+            paused = {one.ref for one in self._instance.ledger.paused(_now())}
+        except LedgerError:
+            return Decided()
+        return Decided(frozenset(rejected), frozenset(paused))
+
+    def _announce(self) -> None:
+        """Tell people of what is held, in a thread of its own: a mail server that hangs holds up no run."""
+        for one in self._announcer.announce():
+            self._metrics.notified(one.channel, one.told, failed=bool(one.problem))
 
     def _on_ended(self, event: JobEvent) -> None:
         """Make the run that was asked for meanwhile; not before this event, for until then it would be an overlap."""
@@ -247,13 +290,14 @@ class Daemon:
                 text = f"{self._config}: ledger and http change only with a restart"
                 raise ConfigurationError((text,))
             instance = assemble(settings, self._instance.ledger)
+            telling = announcer(settings, instance.ledger)
         except SyncdError as error:
             self._metrics.reloaded(False, _now())
             problems = list(error.problems) if isinstance(error, ConfigurationError) else [str(error)]
             _log.error("configuration.refused", problems=problems, kept="the old configuration stays")
             self._systemd.ready(f"reload refused, the old configuration stays: {problems[0]}")
             return
-        old, self._instance = self._instance, instance
+        old, self._instance, self._announcer = self._instance, instance, telling
         old.close()
         configure(format=settings.log.format, level="debug" if self._debug else settings.log.level)
         self._schedule(settings, at=_now())

@@ -29,12 +29,14 @@ MAY_IMPORT = {
     "people": {"openxchange"} | BELOW_ALL | {"facts"},
     "decide": {"openxchange", "ledger"} | BELOW_ALL | {"facts", "people"},
     "run": SIBLINGS | BELOW_ALL | {"apply", "decide", "facts", "gather"},
-    "channels": {"settings", "telemetry"} | BELOW_ALL,
+    "announcing": {"ledger", "telemetry"} | BELOW_ALL,
+    "channels": {"settings", "ledger", "telemetry"} | BELOW_ALL | {"announcing"},
     "wiring": SIBLINGS | BELOW_ALL | {"apply", "byhand", "channels", "run"},
+    "explain": SIBLINGS | BELOW_ALL | {"decide", "facts", "run", "wiring"},
     "daemon": SIBLINGS | BELOW_ALL | {"apply", "channels", "run", "wiring", "notify"},
     "cli": SIBLINGS
     | BELOW_ALL
-    | {"apply", "byhand", "channels", "facts", "gather", "run", "wiring", "notify", "daemon", "__init__"},
+    | {"apply", "byhand", "channels", "explain", "facts", "gather", "run", "wiring", "notify", "daemon", "__init__"},
     "__main__": frozenset({"cli"}),
     "__init__": frozenset(),
 }

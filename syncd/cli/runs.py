@@ -21,6 +21,7 @@ from syncd.cli.options import (
     opened,
     out,
     print_json,
+    say,
     spinner,
 )
 
@@ -57,13 +58,19 @@ def plan(
 
 def sync(config: Config, mailbox: Mailboxes = None, context: Context = None, output: As = Output.TEXT) -> None:
     """Run once: plan, guard, apply, record."""
+    from syncd.channels import announcer  # noqa: PLC0415
     from syncd.core import verdict  # noqa: PLC0415
 
     with opened(config) as instance:
         only = named(instance, mailbox, context)
+        telling = announcer(instance.settings, instance.ledger)
         with _bar() as progress:
             report = instance.reconciler.run(only, progress=progress)
+        announced = telling.announce()
     _print(report, output, config)
+    for one in announced:
+        if one.problem:
+            say(f"warning: not everybody was told of what is held, by {one.channel}: {one.problem}", "yellow")
     raise typer.Exit(verdict.exit_code(report))
 
 
