@@ -36,6 +36,7 @@ directory: {{urls: ["ldif://{folder}/directory.ldif"], base: "dc=mycompany,dc=co
 openxchange:
   database: {{url: "{url}"{password}}}
 {obfuscation}ledger: {{url: "sqlite:///{folder}/ledger.db"}}
+grace: off
 mappings:
   - mailbox: {mapped}
     context: 1
