@@ -130,7 +130,7 @@ def _mailbox(judgement: Judgement) -> dict[str, Any]:
         "causes": list(plan.causes),
         "notes": list(plan.notes),
         "pattern": plan.mailbox.pattern or None,
-        "proof": {source: _proof(proof) for source, proof in plan.proofs.items()},
+        "proof": {source: proof_of(proof) for source, proof in plan.proofs.items()},
         "held": sorted(direction.value for direction in judgement.held),
         "held_digest": judgement.held_digest,
         "approved": judgement.approved,
@@ -145,7 +145,8 @@ def _mailbox(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def _proof(proof: Proof) -> dict[str, Any]:
+def proof_of(proof: Proof) -> dict[str, Any]:
+    """Give a proof of completeness as values that JSON can hold."""
     return {
         "server": proof.server,
         "identity": proof.identity,
