@@ -155,6 +155,9 @@ class Settings(Configuration):
                 if not isinstance(value, Path):
                     continue
                 try:
+                    if key == "directory":  # of the tools: it is enough that it is there
+                        value.stat()
+                        continue
                     with value.open("rb"):
                         continue
                 except (OSError, ValueError) as error:

@@ -78,3 +78,14 @@ def test_stored_passwords_do_not_go_with_it(loader: Loader, where: tuple[str, ..
     problems = loader.problems(WRITE, (("openxchange", "clt"), CLT), (account, FILE))
     assert len(problems) == 1, problems
     assert "does not go with openxchange.write_with: clt" in problems[0]
+
+
+def test_the_directory_of_the_tools_is_no_file(loader: Loader) -> None:
+    """`check` takes a directory that is there, and says where one is not."""
+    secret(loader)
+    tools = loader.path.parent / "sbin"
+    changes = (WRITE, (("openxchange", "clt"), {**CLT, "directory": str(tools)}))
+    [problem] = loader(*changes).secrets_problems()
+    assert problem.endswith(f"openxchange.clt.directory: cannot read {tools}: No such file or directory")
+    tools.mkdir()
+    assert loader(*changes).secrets_problems() == ()
