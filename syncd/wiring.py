@@ -60,6 +60,11 @@ class Instance:
         """Give a reconciler that knows one mailbox, without any source: what it claims is not wanted any more."""
         return replace(self.reconciler, mailboxes=[mailbox], ceilings=Ceilings(removals_per_run=sys.maxsize))
 
+    def hand(self, who: str) -> ByHand:
+        """Give what writes in the name of a person, by the same connections."""
+        told = self.reconciler.caches
+        return ByHand(store=self.store, ledger=self.ledger, mailboxes=self.mailboxes, who=who, caches=told)
+
     def close(self) -> None:
         """Close the connections to Open-Xchange; the ledger is whose opened it."""
         self.store.close()

@@ -24,6 +24,7 @@ from syncd.cli import (
     resealing,
     runs,
     state,
+    undoing,
 )
 from syncd.cli.options import say
 from syncd.errors import ConfigurationError, SyncdError
@@ -56,6 +57,7 @@ for command in (
     pausing.pause,
     pausing.resume,
     history.history,
+    undoing.undo,
     leaving.retire,
     leaving.release,
     resealing.reseal,
