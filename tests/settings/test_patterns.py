@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from syncd.core.address import collation_key
-from syncd.core.limits import Limits, Share
-from syncd.core.model import Account, Endpoint, Mailbox, Rule, Source
-from syncd.core.patterns import Pattern, Placing, Sieve
-from syncd.core.reads import Search
+from syncd.core.limits import Grace, Limits, Share
+from syncd.core.model import Account, Contexts, Endpoint, Mailbox, Rule, Source
+from syncd.core.patterns import Pattern, Placing, Sieve, described, placed
+from syncd.core.reads import Discovery, Found, Search
 from syncd.core.template import attribute, parse
 from tests.settings.configurations import CAREFUL, MISSING, VALID, Loader, Steps
 
@@ -145,6 +145,24 @@ def test_everything_that_a_search_says_arrives(loader: Loader) -> None:
     assert pattern.placing == Placing(by="members")
     assert pattern.mailbox.sources == (Source(kind="users", value="anna, bernd", logins=("anna", "bernd")),)
     assert pattern.mailbox.limits == Limits(removals=Share(percent=1, floor=2, most=200))
+
+
+def test_found_mailboxes_are_as_careful_as_their_mapping(loader: Loader) -> None:
+    """What the mapping says of place, limits, grace and writing is that of every mailbox made from it."""
+    mapping: Steps = ("mappings", 0)
+    changes = ((*mapping, "sensitive"), True), ((*mapping, "mode"), "staging"), ((*mapping, "grace"), {"reads": 4})
+    everywhere = ((*mapping, "context"), "all")
+    settings = loader(*FOUND, *changes, everywhere, ((*mapping, "limits"), {"additions": 5}))
+    [pattern] = settings.patterns()
+    assert pattern.search is not None
+    entry = Found("cn=a,dc=org", "a", {"cn": ("a",), "mail": ("a@b.org",)})
+    [(_, found)] = described([pattern], {pattern.search: Discovery(found=(entry,))}, ()).mailboxes
+    boxes, problem = placed(pattern, found, Contexts(frozenset({1, 2}), {}), (), ())
+    assert ([box.context for box in boxes], problem) == ([1, 2], "")
+    for box in boxes:
+        assert (box.where, box.pattern) == (settings.where("mappings", 0), settings.where("mappings", 0))
+        assert (box.grace, box.sensitive, box.staging) == (Grace(reads=4), True, True)
+        assert box.limits.additions == Share(percent=0, floor=5)
 
 
 def test_an_attribute_that_must_match_is_asked_for_though_a_group_is_called_like_it(loader: Loader) -> None:
