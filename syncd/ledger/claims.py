@@ -115,14 +115,12 @@ def refresh(work: Work, ref: MailboxRef, claims: Sequence[Claim]) -> None:
 
 def forget(work: Work, run: str, at: datetime, ref: MailboxRef, users: Collection[int]) -> None:
     """End claims whose account is neither wanted nor there; the journal says so."""
-    mailbox = number_of(work, ref)
-    _end(work, Row(stamp(at), mailbox, "forget", run), tuple(users))
+    _end(work, Row(stamp(at), number_of(work, ref), "forget", run), tuple(users))
 
 
 def release(work: Work, run: str, at: datetime, ref: MailboxRef) -> int:
     """End all claims of a mailbox and leave its accounts as they are; give how many."""
-    mailbox = number_of(work, ref)
-    return _end(work, Row(stamp(at), mailbox, "release", run))
+    return _end(work, Row(stamp(at), number_of(work, ref), "release", run))
 
 
 def _end(work: Work, entry: Row, users: Sequence[int] | None = None) -> int:

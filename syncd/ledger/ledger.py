@@ -138,11 +138,12 @@ class Ledger(Reader):
         Its pins end too, and what was remembered of who is absent.
         """
         with self._database.writing() as work:
+            pins.leave(work, ref, run, at)  # first, since it locks the chain as all that write the journal do first
+            released = claims.release(work, run, at, ref)
             number = mailboxes.number_of(work, ref)
             held.supersede(work, number)
             absences.leave(work, number)
-            pins.leave(work, ref, run, at)
-            return claims.release(work, run, at, ref)
+            return released
 
     def settle(self, results: Mapping[int, str]) -> None:
         """Note what became of unsettled changes: seq → applied (of a delete: its claim ends), failed or abandoned."""

@@ -184,6 +184,15 @@ def test_a_result_is_part_of_what_was_concluded(filled: Ledger) -> None:
     assert len(problems(filled)) == 2
 
 
+def test_an_id_that_nobody_gave_is_found(ledger: Ledger) -> None:
+    """A create that waits for the server's id has none until it is concluded."""
+    made = [one._replace(account=UNNUMBERED) for one in intents(Op.CREATE, [3, 4])]
+    ledger.intend("r", "b", NOON, made)
+    assert problems(ledger) == ()
+    write(ledger, "UPDATE journal SET account = 71 WHERE seq = 2")
+    assert any("entry 2 " in told for told in problems(ledger))
+
+
 def test_an_edit_by_hand_stops_no_run(filled: Ledger) -> None:
     """An entry that is about no account is never waited for, whatever somebody wrote into it."""
     before = filled.unsettled()
