@@ -215,11 +215,15 @@ def _person(who: _Who, explainer: Explainer, users: Users | None) -> Person:
     """Find out who a person is in the context of one mailbox.
 
     Raises:
-        SyncdError: several users may be meant.
+        SyncdError: several users may be meant, or whoever is cannot be looked up, which is not that there is nobody.
     """
+    if users is not None and users.unread:
+        where = f"context {explainer.case.mailbox.context}"
+        hint = "name one by oxuserid=ID or the DN of the entry"
+        raise SyncdError(f"{who.text!r} cannot be looked up in {where}: {users.unread}", hint=hint)
     mentions = [one for value in dict.fromkeys(who.ways.values()) for one in explainer.roll.known_as(value)]
     unnamed = frozenset(part for one in mentions if one.user is None for part in one.parts[:1])
-    if users is None or users.unread:
+    if users is None:
         return Person(None, unnamed, name=who.text)
     named = {by: named_by(by, value, users) for by, value in who.ways.items()}
     found = {user: by for by, some in reversed(named.items()) for user in some}

@@ -221,3 +221,16 @@ def test_reseal_needs_a_database(world: World, service: Service) -> None:
     world.sync()
     done = world.syncd("reseal")
     assert (done.code, "to be seen in the database only" in done.err) == (1, True)
+
+
+def test_explain_looks_nobody_up_by_login(world: World, service: Service) -> None:
+    """Who is named by number or DN is explained; a login that nobody can look up is not said to be nobody's."""
+    world.group("support", "alice")
+    world.sync()
+    for name in ("oxuserid=3", world.dn("alice")):
+        assert "has it, as configured" in world.syncd("explain", name, SUPPORT).out
+    for name in ("alice", "3"):
+        done = world.syncd("explain", name, SUPPORT)
+        assert (done.code, done.out) == (1, "")
+        assert f"{name!r} cannot be looked up in context 1: without a database users are known by their" in done.err
+        assert "oxuserid=ID" in done.err
