@@ -289,6 +289,24 @@ def test_what_is_approved_meanwhile_is_applied_by_the_next_run(world: World, por
         assert running.stop() == 0
 
 
+def test_what_is_approved_during_a_run_is_applied_after_it(world: World, port: int) -> None:
+    """A run has asked for approvals before this one was given; when it is over another one follows by itself."""
+    world.group("support", "alice", "bob", "carol", "dave", "erin")
+    configure(world, port)
+    with Running(world.config) as running:
+        running.wait("run.finished", create=5)
+        world.group("support", "alice", "frank")
+        with counter_locked(world):
+            running.signal(signal.SIGUSR1)
+            until(lambda: waiting_for_lock(world))
+            world.approve(world.plan().mailbox["held_digest"])
+        assert running.wait("run.finished", create=1)["held"] == 4
+        running.wait("decision.noticed")
+        assert running.wait("run.finished")["delete"] == 4
+        assert running.stop() == 0
+    assert sorted(world.users()) == [3, 8]
+
+
 def test_it_survives_a_directory_that_goes_and_comes_back(world: World, daemon: Running) -> None:
     """Without slapd nothing is removed, and the run says so; with it again the next run completes."""
     world.group("support", "alice", "carol")
