@@ -72,7 +72,8 @@ def _mail_servers(ca: Path | None) -> Options:
 
 
 def _findings(settings: Settings, mail_servers: Options | None) -> Iterator[Finding]:
-    """Look at the directories, at Open-Xchange, at mail servers if asked to, at what a plan says, and at the ledger."""
+    """Look at directories, Open-Xchange, who is told, mail servers if asked to, what a plan says, and the ledger."""
+    from syncd.channels import channels  # noqa: PLC0415
     from syncd.core.finding import Finding  # noqa: PLC0415
     from syncd.core.patterns import sources as discovered  # noqa: PLC0415
     from syncd.directory.directories import Directories  # noqa: PLC0415
@@ -95,6 +96,7 @@ def _findings(settings: Settings, mail_servers: Options | None) -> Iterator[Find
     written = list(_service(settings, contexts, alone=options is None))
     yield from (*stored, *written)
     yield from _caches(settings, contexts)
+    yield from (channel.finding() for channel in channels(settings))
     if mail_servers is not None:
         yield from _logins(settings, read, mail_servers)
     try:
