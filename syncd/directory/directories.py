@@ -18,10 +18,10 @@ from syncd.core.model import Source
 from syncd.core.reads import DirectoryRead, Discovery, Search, SourceRead
 from syncd.directory.check import named, usable, verdicts
 from syncd.directory.connection import Options
-from syncd.directory.directory import Directory, Grow, Reading, unread_source
+from syncd.directory.directory import Directory, Grow, Reading, Wrap, unread_source
 from syncd.directory.foreign import Expansion, Inquiry
 
-__all__ = ["Directories", "Grow"]
+__all__ = ["Directories", "Grow", "Wrap"]
 
 Value = TypeVar("Value")
 
@@ -29,8 +29,10 @@ Value = TypeVar("Value")
 class Directories:
     """The directories that say who is a member of what, by name ("" where there is one)."""
 
-    def __init__(self, options: Mapping[str, Options]) -> None:
+    def __init__(self, options: Mapping[str, Options], wrap: Wrap = lambda searcher: searcher) -> None:
+        """Name them; `wrap` may stand between all their questions and answers."""
         self._options = dict(options)
+        self._wrap = wrap
 
     def check(
         self,
@@ -55,7 +57,7 @@ class Directories:
             for name, (found, options) in zip(self._options, pool.map(usable, self._options.values()), strict=True):
                 findings[name] = found
                 working[name] = options
-        round_ = _Round(working, lambda _entries: None)
+        round_ = _Round(working, lambda _entries: None, self._wrap)
         with round_:
             read = round_.read(sources, searches, grow, working)
             for name, reading in round_.readings.items():
@@ -82,7 +84,7 @@ class Directories:
                 called once for every directory with searches, in the thread of that directory.
             progress: called now and then with the number of entries read so far; by one thread at a time.
         """
-        with _Round(self._options, progress) as round_:
+        with _Round(self._options, progress, self._wrap) as round_:
             needed = {source.directory for source in sources} | {search.directory for search in searches}
             return round_.read(sources, searches, grow, needed)
 
@@ -94,10 +96,11 @@ class _Round:
         readings: what each directory gave that was needed, by name.
     """
 
-    def __init__(self, options: Mapping[str, Options], progress: Callable[[int], None]) -> None:
+    def __init__(self, options: Mapping[str, Options], progress: Callable[[int], None], wrap: Wrap) -> None:
         self.readings: dict[str, Reading] = {}
         self._options = options
         self._progress = _Sum(progress)
+        self._wrap = wrap
         self._stack = ExitStack()
 
     def __enter__(self) -> _Round:
@@ -132,7 +135,7 @@ class _Round:
         """Read directories, each in its thread."""
 
         def one(name: str) -> Reading:
-            reading = Directory(self._options[name]).read(
+            reading = Directory(self._options[name], self._wrap).read(
                 [source for source in sources if source.directory == name],
                 searches=[search for search in searches if search.directory == name],
                 grow=grow,

@@ -23,10 +23,12 @@ from syncd.directory.opening import open_searcher
 from syncd.directory.search import Searcher
 from syncd.errors import DirectoryError
 
-__all__ = ["Directory", "Grow", "Options", "Reading"]
+__all__ = ["Directory", "Grow", "Options", "Reading", "Wrap"]
 
 Grow = Callable[[Mapping[Search, Discovery]], Collection[Source]]
 """Gives the sources that follow from what the searches found."""
+Wrap = Callable[[Searcher], Searcher]
+"""Stands between the questions to a server and its answers, as a rehearsal wants it."""
 _log = structlog.get_logger(__name__)
 
 
@@ -88,8 +90,10 @@ class _Attempts:
 class Directory:
     """One directory that says who is a member of what."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, wrap: Wrap = lambda searcher: searcher) -> None:
+        """Name the directory; `wrap` may stand between its questions and its answers."""
         self.options = options
+        self._wrap = wrap
 
     def read(
         self,
@@ -131,7 +135,7 @@ class Directory:
     def _open(self, attempts: _Attempts) -> Searcher | None:
         url = attempts.urls[0]
         try:
-            return open_searcher(url, self.options)
+            return self._wrap(open_searcher(url, self.options))
         except DirectoryError as error:
             attempts.failures[str(error)] = None
             _log.warning("directory.unusable", server=url, error=str(error))
