@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from syncd.core.model import Endpoint, Secret
-from syncd.openxchange.tables import MAIL, SHORT_FOLDERS, TRANSPORT, among
+from syncd.openxchange.tables import FOLDERS, MAIL, TRANSPORT, among
 from syncd.openxchange.users import chunks
 
 HIDDEN = Secret("***")
@@ -22,7 +22,6 @@ _USERS = 5000
 """Users in one statement."""
 _MAIL = ("id", "user", "primary_addr", "name", "login", "password", "personal", "replyTo", "url", "starttls")
 _TRANSPORT = ("id", "user", "login", "password", "url", "starttls")
-_FOLDERS = (*SHORT_FOLDERS, "archive")
 Reveal = Callable[[str], Secret | None]
 """Makes a password of a stored text; None = it cannot be decrypted."""
 
@@ -71,7 +70,7 @@ def list_accounts(
     groups: list[Collection[int] | None] = [None] if users is None else list(chunks(sorted(set(users)), _USERS))
     found: list[Listed] = []
     for group in groups:
-        mails = _rows(connection, MAIL, _MAIL + tuple(f"{kind}_fullname" for kind in _FOLDERS), context, group)
+        mails = _rows(connection, MAIL, _MAIL + tuple(f"{kind}_fullname" for kind in FOLDERS), context, group)
         transports = {(row["user"], row["id"]): row for row in _rows(connection, TRANSPORT, _TRANSPORT, context, group)}
         found += [_listed(context, row, transports.get((row["user"], row["id"])), reveal) for row in mails]
     return sorted(found, key=lambda one: (one.account, one.user))
@@ -108,7 +107,7 @@ def _listed(
         transport=Endpoint(transport["url"], bool(transport["starttls"])) if transport else None,
         transport_login=transport["login"] if transport else "",
         transport_password=passwords[1][0],
-        folders={kind: name for kind in _FOLDERS if (name := mail[f"{kind}_fullname"])},
+        folders={kind: name for kind in FOLDERS if (name := mail[f"{kind}_fullname"])},
         unreadable=any(unreadable for _, unreadable in passwords),
     )
 

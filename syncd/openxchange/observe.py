@@ -20,11 +20,10 @@ from syncd.core.model import Endpoint, Fields, Mailbox, MailboxRef, Observed
 from syncd.openxchange.matching import FEW
 from syncd.openxchange.obfuscation import Obfuscator
 from syncd.openxchange.packing import NULL, records, unpack
-from syncd.openxchange.tables import AUTH, MAIL, SHORT_FOLDERS, TRANSPORT, TRANSPORT_PROPERTIES, among
+from syncd.openxchange.tables import AUTH, FOLDERS, MAIL, TRANSPORT, TRANSPORT_PROPERTIES, among
 from syncd.openxchange.users import chunks, primary_endpoints
 
 _T = TypeVar("_T")
-_FOLDERS = (*SHORT_FOLDERS, "archive")
 _ADDRESSES = 5000
 """Addresses in one statement; 2,000 mailboxes of 50 members are one pass over the table."""
 
@@ -157,7 +156,7 @@ def _mail_rows(connection: Connection, mailboxes: Collection[Mailbox]) -> list[_
         MAIL.c.name,
     ]
     if any(mailbox.account.policy.texts for mailbox in mailboxes):  # else they would part rows that are equal to us
-        shared += [MAIL.c.personal, MAIL.c.replyTo, *(MAIL.c[f"{kind}_fullname"] for kind in _FOLDERS)]
+        shared += [MAIL.c.personal, MAIL.c.replyTo, *(MAIL.c[f"{kind}_fullname"] for kind in FOLDERS)]
     addresses = address_in(connection, MAIL.c.primary_addr, mailboxes)
     condition = sa.and_(among(MAIL.c.cid, _contexts(mailboxes)), addresses)
     by_ref = {mailbox.ref: mailbox for mailbox in mailboxes}
@@ -198,7 +197,7 @@ def enforced_texts(
     if not policy.texts:
         return (None, None, None, None)
     personal, reply_to, *names = more
-    folders = {kind: folder for kind, folder in zip(_FOLDERS, names, strict=True) if kind in account.folders}
+    folders = {kind: folder for kind, folder in zip(FOLDERS, names, strict=True) if kind in account.folders}
     return (
         name if policy.name == "enforce" else None,
         spared(personal) if policy.personal == "enforce" else None,

@@ -46,7 +46,7 @@ from syncd.openxchange.provisioning_calls import Calls, Failures
 from syncd.openxchange.provisioning_content import Content
 from syncd.openxchange.provisioning_faults import Rejected
 from syncd.openxchange.provisioning_service import Service
-from syncd.openxchange.tables import SHORT_FOLDERS
+from syncd.openxchange.tables import FOLDERS
 from syncd.openxchange.users import chunks
 
 UNSEEN = Endpoint("", False)
@@ -260,7 +260,7 @@ class ListingStore(ProvisioningStore):
 def observed(listed: Listed, mailbox: Mailbox) -> Observed:
     """Give a listed account as one of a mailbox; what the list hides is taken for right, since nobody can change it."""
     transport = listed.transport
-    texts = (listed.personal, listed.reply_to, *(listed.folders.get(kind) for kind in (*SHORT_FOLDERS, "archive")))
+    texts = (listed.personal, listed.reply_to, *(listed.folders.get(kind) for kind in FOLDERS))
     fields = Fields(
         listed.login,
         listed.mail.url,

@@ -21,6 +21,8 @@ _FLAGS = ("starttls", "oauth", *_COUNTERS, "secondary", "deactivated")
 
 SHORT_FOLDERS = ("trash", "sent", "drafts", "spam", "confirmed_spam", "confirmed_ham")
 """Columns of the folders' short names; the full names are in NAME_fullname."""
+FOLDERS = (*SHORT_FOLDERS, "archive")
+"""Kinds of folders that have a full name."""
 
 
 def _table(name: str, *columns: str) -> TableClause:

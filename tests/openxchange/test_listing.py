@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from syncd.core.accounts import wanted
-from syncd.core.model import Asked, Endpoint, Secret
+from syncd.core.model import Asked, Endpoint, Policy, Secret
 from syncd.errors import StoreRefused, StoreUnavailable
 from syncd.openxchange import playground
 from syncd.openxchange.clt_answers import accounts
@@ -31,6 +31,7 @@ from tests.standins.sqlite import quick
 SOAP = '<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>{}</soap:Body></soap:Envelope>'
 T, D = "http://soap.admin.openexchange.com", "http://dataobjects.soap.admin.openexchange.com/xsd"
 RETURNED = f'<listResponse xmlns="{T}" xmlns:d="{D}"><return>{{}}</return></listResponse>'
+ENFORCED = Policy(name="enforce", personal="enforce", reply_to="enforce", folders="enforce")
 ACCOUNT = "<d:contextId>{}</d:contextId><d:userId>{}</d:userId><d:id>5</d:id>"
 
 
@@ -105,6 +106,7 @@ def test_sql_soap_and_the_tools_list_alike(world: SoapWorld, tmp_path: Path) -> 
         mailbox("d@x.org", login="d", mail=None, transport=None),
         mailbox("e@x.org", login="e", mail=Endpoint("imaps://[2001:db8::1]:993", False)),
         mailbox("f@x.org", login="f", mail=Endpoint("imap://xn--mil-qla.example.org:143", False)),
+        mailbox("g@x.org", login="g", policy=ENFORCED, personal="P", folders={"trash": "default0/T", "archive": "A"}),
     ]
     for box in boxes:
         assert errors(world.create(box, [3, 4])) == [None, None], box
