@@ -10,11 +10,12 @@ Nothing is decided here. The first row that fits:
 | a source names the user, and nothing stands against it                       | member       |
 | a person said that the user has it not                                       | kept out     |
 | a source names the entry, or the account is ours; a source excludes it       | excluded     |
+| the entry that the account came from is out of service                       | disabled     |
 | a source names the entry, which names several users                          | ambiguous    |
 | a source names the entry, which names no user                                | unresolved   |
+| a source lists the DN, or the name, without an entry                         | dangling     |
 | a source names the entry, which chose another context                        | elsewhere    |
 | a source names the entry, which is out of service                            | disabled     |
-| a source lists the DN, or the name, without an entry                         | dangling     |
 | the entry is there and names somebody else                                   | not a member |
 | nothing, and a source that includes was not read to its end                  | unknown      |
 | nothing                                                                      | not a member |
@@ -218,6 +219,11 @@ def _elsewhere(one: _Person) -> Verdict | None:
     return None
 
 
+def _owner_disabled(one: _Person) -> Verdict | None:
+    out = None if one.claim is None else one.desired.taken_out(one.claim)
+    return None if out is None else _disabled(one) or Verdict(Standing.DISABLED, out)
+
+
 def _disabled(one: _Person) -> Verdict | None:
     found = next((mention for mention in one.included if mention.kind == "disabled"), None)
     if found is None:
@@ -260,10 +266,11 @@ _ROWS: tuple[Callable[[_Person], Verdict | None], ...] = (
     _wanted,
     _kept_out,
     _excluded,
+    _owner_disabled,
     _without_user,
+    _dangling,
     _elsewhere,
     _disabled,
-    _dangling,
     _somebody_else,
     _not_read,
     _stranger,
