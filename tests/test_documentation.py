@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -20,6 +21,7 @@ from syncd.openxchange import tables
 from syncd.settings.lines import lines
 from syncd.settings.loading import load
 from syncd.telemetry.metrics import Metrics
+from syncd.telemetry.notices import HeldNotice
 from tests.telemetry.reports import busy
 
 ROOT = Path(__file__).parent.parent
@@ -34,9 +36,9 @@ def blocks(language: str, text: str = README) -> Iterator[str]:
         yield "\n".join(line.removeprefix(found[1]) for line in found[2].splitlines())
 
 
-def commands() -> list[str]:
+def commands(text: str = README) -> list[str]:
     """Give every syncd command of the shell blocks, in order, without its comment."""
-    lines = (line.split("  #")[0].strip() for block in blocks("sh") for line in block.splitlines())
+    lines = (line.split("  #")[0].strip() for block in blocks("sh", text) for line in block.splitlines())
     return [line for line in lines if line.startswith("syncd ")]
 
 
@@ -56,8 +58,8 @@ def test_every_command_of_the_readme_runs_as_told(playground: Path) -> None:
     config = playground / "syncd.yaml"
     export = playground / "directory.ldif"
     told = [re.sub(r"(/etc/syncd|playground)/syncd.yaml", str(config), command) for command in commands()]
-    assert len(told) == 14
-    ready, held, leaving = told[:9], told[9:11], told[11:]
+    assert len(told) == 15
+    ready, held, leaving = told[:9], told[9:12], told[12:]
     for command in ready:
         assert syncd(command).returncode == 0, command
 
@@ -66,7 +68,8 @@ def test_every_command_of_the_readme_runs_as_told(playground: Path) -> None:
     assert syncd(f"syncd sync -c {config}").returncode == 4
     shown = syncd(held[0])
     [digest] = set(re.findall(r"sha256:[0-9a-f]{64}", shown.stdout))
-    assert syncd(held[1].replace("DIGEST", digest)).returncode == 0
+    assert syncd(held[1].replace("DIGEST", digest)).stdout.count(" delete") == 2
+    assert syncd(held[2].replace("DIGEST", digest)).returncode == 0
     after = syncd(f"syncd sync -c {config}")
     assert (after.returncode, "2 deleted" in after.stdout) == (0, True)
 
@@ -83,6 +86,41 @@ def test_every_command_of_the_readme_runs_as_told(playground: Path) -> None:
     config.write_text(config.read_text().replace("mailbox: sales@", "mailbox: support@"))
     released = syncd(release.replace("support@", "sales@"))
     assert (released.returncode, "2 accounts stay" in released.stderr) == (0, True)
+
+
+def test_every_command_about_held_plans_runs_as_told(tmp_path: Path) -> None:
+    """A plan is held, listed, shown, approved and rejected; everything and one mailbox are paused and resumed."""
+    subprocess.run([SYNCD, "demo", str(tmp_path / "playground")], check=True, capture_output=True)
+    config, export = tmp_path / "playground" / "syncd.yaml", tmp_path / "playground" / "directory.ldif"
+    text = DOCUMENTS["docs/held.md"]
+    told = [one.replace("/etc/syncd/syncd.yaml", str(config)) for one in commands(text)]
+    held, show, approve, reject, *pausing = [one.replace("MAILBOX", "support@mycompany.com") for one in told]
+    export.write_text(re.sub(r"^member: .*\n", "", export.read_text(), flags=re.MULTILINE))
+    assert syncd(f"syncd sync -c {config}").returncode == 4
+    [digest] = set(re.findall(r"sha256:[0-9a-f]{64}", syncd(held).stdout))
+    assert syncd(show.replace("DIGEST", digest[:15])).stdout.count(" delete") == 2
+    assert "approved" in syncd(approve.replace("DIGEST", digest)).stderr
+    assert "Anna, head of support" in syncd(held).stdout
+    assert "withdrawn" in syncd(reject.replace("DIGEST", digest)).stderr
+    everything, one, status, resume, resume_one = pausing
+    assert [syncd(command).returncode for command in (everything, one)] == [0, 0]
+    assert syncd(status).stdout.count("paused: ") == 2
+    assert "idle, nothing is applied" in syncd(f"syncd sync -c {config}").stdout
+    assert [syncd(command).stderr.split(":")[0] for command in (resume, resume_one)] == ["resumed", "resumed"]
+    assert syncd(f"syncd sync -c {config}").returncode == 4
+
+
+def test_the_document_of_the_webhook_is_the_one_that_is_posted() -> None:
+    """The example has the keys of what is posted, in their order."""
+    notice = HeldNotice(
+        mailbox="m", context=1, digest="d", since=busy().started, changes=4, look="l", command="c", reject="r",
+        objections=({"limit": "removals", "value": 4, "allowed": 3, "message": "m"},),
+    )  # fmt: skip
+    posted = notice.document(busy().started)
+    [block] = blocks("json", DOCUMENTS["docs/held.md"])
+    shown = json.loads(block)
+    assert list(shown) == list(posted)
+    assert list(shown["objections"][0]) == list(posted["objections"][0])  # type: ignore[index]
 
 
 def test_the_configuration_of_the_readme_loads(tmp_path: Path) -> None:
