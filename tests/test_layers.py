@@ -31,12 +31,15 @@ MAY_IMPORT = {
     "run": SIBLINGS | BELOW_ALL | {"apply", "decide", "facts", "gather"},
     "announcing": {"ledger", "telemetry"} | BELOW_ALL,
     "channels": {"settings", "ledger", "telemetry"} | BELOW_ALL | {"announcing"},
-    "wiring": SIBLINGS | BELOW_ALL | {"apply", "byhand", "channels", "run"},
+    "rehearsal": SIBLINGS | BELOW_ALL | {"decide", "facts", "run"},
+    "options": SIBLINGS | BELOW_ALL,
+    "wiring": SIBLINGS | BELOW_ALL | {"apply", "byhand", "channels", "options", "rehearsal", "run"},
     "explain": SIBLINGS | BELOW_ALL | {"decide", "facts", "run", "wiring"},
     "daemon": SIBLINGS | BELOW_ALL | {"apply", "channels", "run", "wiring", "notify"},
     "cli": SIBLINGS
     | BELOW_ALL
-    | {"apply", "byhand", "channels", "explain", "facts", "gather", "run", "wiring", "notify", "daemon", "__init__"},
+    | {"apply", "byhand", "channels", "explain", "facts", "gather", "options", "rehearsal", "run", "wiring"}
+    | {"notify", "daemon", "__init__"},
     "__main__": frozenset({"cli"}),
     "__init__": frozenset(),
 }

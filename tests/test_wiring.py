@@ -12,8 +12,9 @@ from syncd.core.model import Rule
 from syncd.core.template import parse
 from syncd.directory.connection import Options
 from syncd.openxchange.connect import StoreOptions, Tls
+from syncd.options import directory_options, readers, store_options
 from syncd.settings.loading import Settings
-from syncd.wiring import directory_options, readers, session, store_options
+from syncd.wiring import session
 from tests.settings.configurations import Loader
 from tests.settings.test_whole import WHOLE
 

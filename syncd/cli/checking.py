@@ -79,7 +79,8 @@ def _findings(settings: Settings, mail_servers: Options | None) -> Iterator[Find
     from syncd.directory.directories import Directories  # noqa: PLC0415
     from syncd.errors import LedgerError  # noqa: PLC0415
     from syncd.openxchange.check_configdb import findings  # noqa: PLC0415
-    from syncd.wiring import directory_options, open_ledger, store_options  # noqa: PLC0415
+    from syncd.options import directory_options, store_options  # noqa: PLC0415
+    from syncd.wiring import open_ledger  # noqa: PLC0415
 
     patterns = settings.patterns()
     mailboxes = (*settings.mailboxes(), *(pattern.mailbox for pattern in patterns))
@@ -151,7 +152,7 @@ def _logins(settings: Settings, read: DirectoryRead, options: Options) -> Iterat
 
 def _uses(settings: Settings, mailboxes: Sequence[Mailbox]) -> set[Use]:
     """Say which tables are needed that only some configurations need."""
-    from syncd.wiring import directory_options  # noqa: PLC0415
+    from syncd.options import directory_options  # noqa: PLC0415
 
     sources = [source for mailbox in mailboxes for source in (*mailbox.sources, *mailbox.exclude)]
     rules = [rule for source in sources for rule in source.rules]

@@ -98,10 +98,13 @@ class Searcher(Protocol):
 
     server: str
     """The URL that messages name."""
-    operations: int
-    """How many LDAP operations were made so far."""
     bulk_above: int
     """From how many wanted entries on reading everything is cheaper than asking for them."""
+
+    @property
+    def operations(self) -> int:
+        """How many LDAP operations were made so far."""
+        ...
 
     def search(self, query: Query) -> Iterator[list[Entry]]:
         """Give the entries that match, in pages as they arrive; consume or close it before the next search.

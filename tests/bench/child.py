@@ -22,9 +22,10 @@ from syncd.core.verdict import summary
 from syncd.directory.directories import Directories
 from syncd.openxchange.sharded import ShardedStore
 from syncd.openxchange.sql import SqlStore
+from syncd.options import directory_options
 from syncd.settings.loading import load
 from syncd.telemetry.logging import configure
-from syncd.wiring import Instance, directory_options, session
+from syncd.wiring import Instance, session
 
 
 class CountingDirectories(Directories):

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from syncd.openxchange.provisioning_listing import ListingStore
-from syncd.wiring import opened_store, store_options
+from syncd.options import store_options
+from syncd.wiring import opened_store
 from tests.settings.configurations import MISSING, Loader, Steps
 
 FILE = {"file": "admin.secret"}

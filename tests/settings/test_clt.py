@@ -9,7 +9,8 @@ import pytest
 
 from syncd.core.model import Secret
 from syncd.openxchange.clt_service import CltService
-from syncd.wiring import clt_options, service
+from syncd.options import clt_options
+from syncd.wiring import service
 from tests.settings.configurations import Loader
 
 FILE = {"file": "admin.secret"}

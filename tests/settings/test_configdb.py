@@ -8,7 +8,8 @@ from syncd.core.model import Secret
 from syncd.openxchange.configdb import ConfigdbOptions
 from syncd.openxchange.connect import StoreOptions, Tls
 from syncd.openxchange.sharded import ShardedStore
-from syncd.wiring import opened_store, store_options
+from syncd.options import store_options
+from syncd.wiring import opened_store
 from tests.settings.configurations import MISSING, Loader, Steps
 
 URL = "mysql+pymysql://reader@db.example.org/configdb"

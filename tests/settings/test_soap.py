@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from syncd.core.model import Secret
-from syncd.wiring import soap_options
+from syncd.options import soap_options
 from tests.settings.configurations import Loader
 
 URL = "https://ox.example.org/webservices/OXSecondaryAccountService"
