@@ -29,6 +29,7 @@ def tell(report: Report) -> None:
                 limits=[objection.limit for objection in judgement.objections],
                 objections=[message for message, _, _ in told],
                 command=next((command for _, _, command in told if command), ""),
+                configuration=judgement.plan.configuration,
             )
         if not judgement.plan.complete:
             reasons = list(judgement.plan.reasons)

@@ -47,7 +47,7 @@ def test_a_held_plan_is_one_line() -> None:
         )
         for limit in ("removals", "suddenly_empty")
     )
-    held = replace(judgement(held=removals), objections=objections, held_digest="sha256:a")
+    held = replace(judgement(held=removals, configuration=True), objections=objections, held_digest="sha256:a")
     with capture_logs() as lines:
         tell(report(held))
     assert lines[0] == {
@@ -59,6 +59,7 @@ def test_a_held_plan_is_one_line() -> None:
         "limits": ["removals", "suddenly_empty"],
         "objections": ["removals: no.", "suddenly_empty: no."],
         "command": "syncd approve sha256:a",
+        "configuration": True,
     }
     assert [line["event"] for line in lines[1:]] == ["run.finished"]
 
