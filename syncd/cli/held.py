@@ -74,7 +74,9 @@ def approve(digest: Digest, config: Config, by: By = None) -> None:
         if plan is None:
             raise _unknown(digest, config)
         before = plan.approved_by
-        plan = ledger.approve(plan.digest, who, now) or plan
+        plan = ledger.approve(plan.digest, who, now)
+        if plan is None:  # a run found another plan just now
+            raise _unknown(digest, config)
         idle, daemon = _paused(ledger, plan.ref, now), ledger.holder("daemon")
     ends = (plan.approved_at or now) + stands
     if before is not None:
@@ -98,7 +100,9 @@ def reject(digest: Digest, config: Config, by: By = None) -> None:
         if plan is None:
             raise _unknown(digest, config)
         before, withdrawn = plan.rejected_by, plan.approved_by
-        plan = ledger.reject(plan.digest, who, now) or plan
+        plan = ledger.reject(plan.digest, who, now)
+        if plan is None:
+            raise _unknown(digest, config)
         run = ledger.holder("run")
     if before is not None:
         say(f"rejected already by {before}: {_named(plan)}")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import getpass
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from syncd.cli import persons
+from syncd.ledger.values import HeldPlan
 from tests.cli.holding import SUPPORT, Holding
 
 HOUR = 3600 * 1000
@@ -278,6 +281,25 @@ def test_what_only_a_plan_has_shown_can_be_rejected(place: Holding) -> None:
     assert place.syncd("reject", digest).code == 0
     assert place.syncd("sync").code == 4
     assert place.plan()["state"] == "rejected"
+
+
+@pytest.mark.parametrize("command", ["approve", "reject"])
+def test_what_is_over_meanwhile_is_not_decided_about(
+    place: Holding, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """A run that finds everything in step between the look and the answer leaves nothing to answer, which is said."""
+    digest = place.held(7, 8, 9, 10)
+
+    def find(text: str, plans: Sequence[HeldPlan]) -> HeldPlan | None:
+        found = persons.find(text, plans)
+        place.members(range(3, 11))
+        assert place.syncd("sync").code == 0
+        return found
+
+    monkeypatch.setattr("syncd.cli.held.find", find)
+    done = place.syncd(command, digest)
+    assert (done.code, f"nothing with the digest {digest} is held" in done.err) == (1, True)
+    assert place.journal("approve", "reject") == []
 
 
 # ------------------------------------------------------------------ a changed configuration
