@@ -31,9 +31,9 @@ def rehearse(
     """Show what a run would take away if something went wrong. Writes nothing anywhere.
 
     The real planner runs on today's directory and database, as if today's plan was made already, with one fault after
-    the other: directory-down, wrong-base, truncated, range-lost, empty-group, acl-hides-members, dn-case, ou-moved,
-    ou-moved-behind, filter-typo, half-of-users-missing, clock-jumped, clock-jumped-back, database-empty,
-    database-other. Ends with 5 if an account would be taken or given without an approval.
+    the other: directory-down, wrong-base, truncated, range-lost, empty-group, empty-exclusion, acl-hides-members,
+    dn-case, ou-moved, ou-moved-behind, filter-typo, half-of-users-missing, clock-jumped, clock-jumped-back,
+    database-empty, database-other. Ends with 5 if an account would be taken or given without an approval.
     """
     chosen = _faults(fault or ())
     results: list[Rehearsed] = []
@@ -105,7 +105,8 @@ def _lines(one: Rehearsed) -> Iterator[str]:
         yield f"the run would end at once: {one.refused}"
         return
     if one.removals:
-        yield f"{len(one.removals)} removed without asking: {_named([(c.mailbox, c.user, c.login) for c in one.removals])}"
+        users = _named([(change.mailbox, change.user, change.login) for change in one.removals])
+        yield f"{len(one.removals)} removed without asking: {users}"
         if one.graced:
             yield f"grace would put off {one.graced} of them while it lasts"
         yield "a limit lets so few pass (limits.removals.floor), or the fault cannot be told from real life"
@@ -117,7 +118,6 @@ def _lines(one: Rehearsed) -> Iterator[str]:
         f"{one.incomplete} mailboxes known to be read incompletely" if one.incomplete else "",
         f"{one.withheld} removals withheld" if one.withheld else "",
         f"{one.held} removals held" if one.held else "",
-        f"{one.waiting} removals waiting for another read" if one.waiting else "",
         f"limits that object: {', '.join(one.limits)}" if one.limits else "",
     ]
     told = "; ".join(text for text in why if text)
@@ -151,7 +151,6 @@ def _document(one: Rehearsed) -> dict[str, Any]:
         "held": one.held,
         "limits": list(one.limits),
         "withheld": one.withheld,
-        "waiting": one.waiting,
         "incomplete": one.incomplete,
         "graced": one.graced,
     }

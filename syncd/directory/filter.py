@@ -17,6 +17,7 @@ from ldap3.operation import search as ldap3_search
 from ldap3.protocol.convert import prepare_filter_for_sending
 
 from syncd.core import dn as names
+from syncd.directory.request import taken_apart
 
 Attributes = Mapping[str, list[bytes]]
 Predicate = Callable[[Attributes], bool]
@@ -34,7 +35,7 @@ _SUPERIORS = {  # servers match the superior classes too, whether or not the ent
 }
 _ALIASES = {"commonname": "cn", "surname": "sn", "userid": "uid", "rfc822mailbox": "mail", "gn": "givenname",
             "organizationalunitname": "ou", "organizationname": "o", "domaincomponent": "dc"}  # fmt: skip
-_INTEGER = re.compile(r"-?[0-9]+").fullmatch
+_INTEGER = re.compile(r"-?[0-9]{1,1000}").fullmatch  # Python reads no longer ones; they are compared as text
 
 
 class InvalidFilter(ValueError):  # noqa: N818 - reads as a state, as InvalidDN does
@@ -48,10 +49,9 @@ def compile_filter(text: str) -> Predicate:
         InvalidFilter: the text cannot be understood.
     """
     try:
-        root = ldap3_search.parse_filter(text, None, False, False, None, False)  # type: ignore[no-untyped-call]
-    except (LDAPException, IndexError, AttributeError) as error:
-        raise InvalidFilter(str(error) or "malformed filter") from None
-    return _compile(root.elements[0])
+        return _compile(taken_apart(text))
+    except (LDAPException, ValueError) as error:  # the latter: an escape that is none
+        raise InvalidFilter(str(error)) from None
 
 
 def comparable(name: str, value: bytes) -> str:

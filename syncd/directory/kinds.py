@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 
 from syncd.core import dn as names
 from syncd.directory.connection import Options
-from syncd.directory.search import LiveSearcher, Lost, Query, Refused, Searcher, first
+from syncd.directory.search import Lost, Query, Refused, Searcher, first
 
 Kind = Literal["ad", "openldap", "389ds", "generic"]
 
@@ -67,7 +67,7 @@ def recognise(searcher: Searcher, options: Options) -> Recognised:
     root = _read(searcher, "", _ATTRIBUTES, vital=options.kind == "auto")
     kind = told(root) if options.kind == "auto" else options.kind
     contexts = tuple(names.normalise(text) for text in _texts(root, "namingcontexts") if _is_dn(text))
-    identity = searcher.connection.identity if isinstance(searcher, LiveSearcher) else ""
+    identity = searcher.identity
     sid = None
     if kind == "ad":
         domain = next(_texts(root, "defaultnamingcontext"), options.base)

@@ -10,13 +10,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import accumulate
+from typing import Any
 
+from ldap3.core.exceptions import LDAPInvalidFilterError
 from ldap3.operation.search import compile_filter, parse_filter
 from ldap3.utils.asn1 import encode  # type: ignore[attr-defined] # true as RFC 4511 section 5.1 wants it
 
 _PAGED_RESULTS = b"1.2.840.113556.1.4.319"
 _NEVER = b"\x0a\x01\x00"  # derefAliases
 _UNLIMITED = b"\x02\x01\x00\x02\x01\x00\x01\x01\x00"  # sizeLimit, timeLimit, and typesOnly: false
+DEPTH = 50
+"""Levels of parentheses in a filter; ldap3 takes filters apart, and writes them, one call within the other."""
+_MALFORMED = (IndexError, KeyError, ValueError, TypeError, AttributeError)
 _ITEM = r"\(([A-Za-z][A-Za-z0-9-]*)=((?:[A-Za-z0-9._@-]|\\[0-9A-Fa-f]{2})+)\)"
 """An equality whose value is written as `search.escape` does it."""
 _items = re.compile(_ITEM).findall
@@ -56,10 +62,27 @@ def search_filter(text: str) -> bytes:
         LDAPExceptionError: it is not written so.
     """
     if not _by_name(text):
-        tree = parse_filter(text, None, False, False, None, False)  # type: ignore[no-untyped-call]
-        whole: bytes = encode(compile_filter(tree.elements[0]))  # type: ignore[no-untyped-call]
+        tree = taken_apart(text)
+        try:
+            whole: bytes = encode(compile_filter(tree))  # type: ignore[no-untyped-call]
+        except _MALFORMED:
+            raise LDAPInvalidFilterError("malformed filter") from None
         return whole
     return _element(0xA1, b"".join([_element(0xA3, _octets(name) + _octets(value)) for name, value in _items(text, 2)]))
+
+
+def taken_apart(text: str) -> Any:
+    """Give the root of the tree that ldap3 makes of a filter.
+
+    Raises:
+        LDAPExceptionError: it is not written as RFC 4515 has it, or nested deeper than `DEPTH`.
+    """
+    if max(accumulate((char == "(") - (char == ")") for char in text), default=0) > DEPTH:
+        raise LDAPInvalidFilterError(f"more than {DEPTH} parentheses within each other")
+    try:
+        return parse_filter(text, None, False, False, None, False).elements[0]  # type: ignore[no-untyped-call]
+    except _MALFORMED:
+        raise LDAPInvalidFilterError("malformed filter") from None
 
 
 def _octets(text: str) -> bytes:

@@ -106,6 +106,11 @@ class Searcher(Protocol):
         """How many LDAP operations were made so far."""
         ...
 
+    @property
+    def identity(self) -> str:
+        """Who asks; empty where nobody has to say who it is."""
+        ...
+
     def search(self, query: Query) -> Iterator[list[Entry]]:
         """Give the entries that match, in pages as they arrive; consume or close it before the next search.
 
@@ -165,6 +170,11 @@ class LiveSearcher:
         self.operations = operations
         self.connection = connection
         self._page_size = page_size
+
+    @property
+    def identity(self) -> str:
+        """Who the connection is bound as."""
+        return self.connection.identity
 
     def search(self, query: Query) -> Iterator[list[Entry]]:
         """Give the entries that match, page by page; see `Searcher.search`.

@@ -37,6 +37,11 @@ class World:
         every = (one for box in self.mailboxes for one in (*box.sources, *box.exclude) if one.from_directory)
         return list(dict.fromkeys(every))
 
+    @property
+    def exclusions(self) -> list[Source]:
+        """Those of them that exclude."""
+        return [source for source in self.sources if any(source in box.exclude for box in self.mailboxes)]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
@@ -112,6 +117,12 @@ FAULTS: tuple[Fault, ...] = (
         told="the groups have no members, the filters find nobody",
         wrap=lambda world: lambda searcher: searchers.Emptied(searcher, world.sources),
         needs=_directories,
+    ),
+    Fault(
+        name="empty-exclusion",
+        told="the excluding groups have no members, the excluding filters find nobody",
+        wrap=lambda world: lambda searcher: searchers.Emptied(searcher, world.exclusions),
+        needs=lambda world: "" if world.exclusions else "nothing is excluded",
     ),
     Fault(
         name="acl-hides-members",

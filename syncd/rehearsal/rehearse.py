@@ -2,7 +2,8 @@
 
 The claim that is tried: whatever fails, nobody loses an account, and nobody gets one, without an approval. What counts
 against it is every removal, addition or claim given up that no limit holds and nothing withholds, in a world that is in
-step (`worlds`). Grace is taken as over, so that it hides nothing. Nothing is written anywhere.
+step (`worlds`). Grace, and the second read that another server makes necessary, are taken as over: they hide nothing.
+Nothing is written anywhere.
 """
 
 from __future__ import annotations
@@ -45,8 +46,6 @@ class Rehearsed:
     """The limits that object."""
     withheld: int = 0
     """Removals that are not made since something is not known for certain."""
-    waiting: int = 0
-    """Removals that wait for another read."""
     incomplete: int = 0
     """Mailboxes whose sources are known not to be read to the end."""
     refused: str = ""
@@ -161,7 +160,6 @@ def _told(fault: Fault, report: Report, standing: Standing, waits: Callable[[Mai
         ),
         limits=tuple(Counter(objection.limit for one in judgements for objection in one.objections)),
         withheld=sum(notice.op == Op.DELETE for one in judgements for notice in one.plan.withheld),
-        waiting=sum(notice.op == Op.DELETE for one in judgements for notice in one.plan.waiting),
         incomplete=sum(not one.plan.complete for one in judgements),
         graced=sum((change.context, change.mailbox) in patient for change in removals),
     )

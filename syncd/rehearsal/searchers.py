@@ -38,6 +38,11 @@ class Distorted:
         """How many LDAP operations were made so far."""
         return self._searcher.operations
 
+    @property
+    def identity(self) -> str:
+        """Who asks."""
+        return self._searcher.identity
+
     def search(self, query: Query) -> Iterator[list[Entry]]:
         """Give the entries that match; see `Searcher.search`."""
         for page in self._searcher.search(query):
