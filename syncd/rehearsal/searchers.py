@@ -178,10 +178,12 @@ class Moved(Distorted):
                 raise refusal(self.server, query, NO_SUCH_OBJECT)
             shown = []
             for entry in page:
-                if entry in people:
-                    shown += [entry._replace(dn=self._new(entry.dn))] if inside or everywhere else []
-                elif not inside:
+                if inside:  # a group that is listed there is there, too
+                    shown.append(self._listing(entry)._replace(dn=self._new(entry.dn)))
+                elif entry not in people:
                     shown.append(self._listing(entry))
+                elif everywhere:
+                    shown.append(entry._replace(dn=self._new(entry.dn)))
             yield shown
 
     def _listing(self, entry: Entry) -> Entry:
