@@ -24,6 +24,14 @@ VERBS = {
     "forget": "have the claim on it ended",
 }
 """What becomes of the person when something is done."""
+FATES = {
+    Fate.PLANNED: ", and will {} at the next run",
+    Fate.HELD: ", and would {}, but that is held",
+    Fate.WITHHELD: ", and would {}, but that is withheld",
+    Fate.WAITING: ", and will {}, but not yet",
+    Fate.CONFLICT: ", and cannot {}: a conflict",
+    Fate.IDLE: ", and would {}, but nothing is applied now",
+}
 WIDTH = 14
 """Of the column with the names of the links."""
 FEW = 3
@@ -237,7 +245,7 @@ def _style(one: Explanation) -> str:
 def headline(one: Explanation) -> str:
     """Say in one line whether a person has a mailbox, what becomes of it, and why."""
     where = f"{one.case.mailbox.address} (context {one.case.mailbox.context})"
-    return f"{one.name}, {where}: {_has(one)}{''.join(map(_fate, one.acts))}: {one.reason}"
+    return f"{one.name}, {where}: {_has(one)}{_fates(one.acts)}: {one.reason}"
 
 
 def _has(one: Explanation) -> str:
@@ -250,17 +258,12 @@ def _has(one: Explanation) -> str:
     return "does not have it" + (", although it is claimed" if one.claim else "")
 
 
-def _fate(act: Act) -> str:
-    """Continue a sentence with what becomes of the person."""
-    verb = VERBS.get(act.op, act.op)
-    return {
-        Fate.PLANNED: f", and will {verb} at the next run",
-        Fate.HELD: f", and would {verb}, but that is held",
-        Fate.WITHHELD: f", and would {verb}, but that is withheld",
-        Fate.WAITING: f", and will {verb}, but not yet",
-        Fate.CONFLICT: f", and cannot {verb}: a conflict",
-        Fate.IDLE: f", and would {verb}, but nothing is applied now",
-    }[act.fate]
+def _fates(acts: Sequence[Act]) -> str:
+    """Continue a sentence with what becomes of the person, what has the same fate together."""
+    return "".join(
+        FATES[fate].format(" and ".join(VERBS.get(act.op, act.op) for act in acts if act.fate is fate))
+        for fate in dict.fromkeys(act.fate for act in acts)
+    )
 
 
 def chain(one: Explanation) -> Iterator[tuple[str, str]]:

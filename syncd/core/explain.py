@@ -213,16 +213,16 @@ def _said(case: Case, mentions: tuple[Mention, ...]) -> Iterator[Said]:
 
 
 def _acts(case: Case, judgement: Judgement) -> Iterator[tuple[int, Act]]:
-    """Give what is to be done about each user, and what is not, in the plan's order."""
+    """Give what is to be done about each user, and what is not."""
     plan = judgement.plan
-    for change in plan.changes:
-        fields = change.changed() if change.op is Op.UPDATE else {}
-        made = Act(change.op.value, Fate.PLANNED, change.reason, change.account, fields)
-        yield change.user, _judged(case, judgement, made, DIRECTION[change.op])
     for adoption in plan.adopted:
         reason = "an account with this address exists, which becomes ours (existing: adopt)"
         made = Act("adopt", Fate.PLANNED, reason, adoption.account)
         yield adoption.user, _judged(case, judgement, made, Direction.ADDITIONS)
+    for change in plan.changes:
+        fields = change.changed() if change.op is Op.UPDATE else {}
+        made = Act(change.op.value, Fate.PLANNED, change.reason, change.account, fields)
+        yield change.user, _judged(case, judgement, made, DIRECTION[change.op])
     kinds: tuple[tuple[tuple[Notice, ...], Fate], ...] = (
         (plan.withheld, Fate.WITHHELD),
         (plan.waiting, Fate.WAITING),

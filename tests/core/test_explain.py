@@ -341,7 +341,7 @@ FATES: dict[str, tuple[World, Mapping[str, Any], list[tuple[str, Fate, str]]]] =
     "adopt": (
         world_of(read(SUPPORT, BERTA), stored=(observed(4, fields=WRONG),)),
         {},
-        [("update", Fate.PLANNED, "differs"), ("adopt", Fate.PLANNED, "existing: adopt")],
+        [("adopt", Fate.PLANNED, "existing: adopt"), ("update", Fate.PLANNED, "differs")],
     ),
     "forget": (world_of(claims={4: claim(4)}), {}, [("forget", Fate.PLANNED, "neither wanted nor stored")]),
     "held": (replace(LEAVING, mailbox=STRICT), {}, [("delete", Fate.HELD, "no longer a member")]),
@@ -349,7 +349,7 @@ FATES: dict[str, tuple[World, Mapping[str, Any], list[tuple[str, Fate, str]]]] =
     "an adoption held": (
         world_of(read(SUPPORT, BERTA), stored=(observed(4, fields=WRONG),), box=STRICT),
         {},
-        [("update", Fate.HELD, "differs"), ("adopt", Fate.HELD, "existing: adopt")],
+        [("adopt", Fate.HELD, "existing: adopt"), ("update", Fate.HELD, "differs")],
     ),
     "the database may be another one": (
         world_of(read(SUPPORT, CAROL), claims={4: claim(4)}, box=STRICT),
