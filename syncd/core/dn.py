@@ -176,17 +176,22 @@ def _unescape(text: str, dn: str) -> str:
     while position < len(text):
         char = text[position]
         if char != "\\":
-            out += char.encode("utf-8", "surrogatepass")
+            out += _encoded(char)
             position += 1
         elif _HEX(text[position + 1 : position + 3]):
             out.append(int(text[position + 1 : position + 3], 16))
             position += 3
         elif position + 1 < len(text):
-            out += text[position + 1].encode("utf-8", "surrogatepass")
+            out += _encoded(text[position + 1])
             position += 2
         else:
             raise InvalidDN(f"a lone backslash in {dn!r}")
     return out.decode("utf-8", "surrogateescape")
+
+
+def _encoded(char: str) -> bytes:
+    """Give the octets of a character; one that stands for an octet that is no UTF-8 is that octet."""
+    return char.encode("utf-8", "surrogateescape" if "\udc80" <= char <= "\udcff" else "surrogatepass")
 
 
 def _hexstring(digits: str, dn: str) -> str:

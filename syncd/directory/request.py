@@ -22,6 +22,7 @@ _NEVER = b"\x0a\x01\x00"  # derefAliases
 _UNLIMITED = b"\x02\x01\x00\x02\x01\x00\x01\x01\x00"  # sizeLimit, timeLimit, and typesOnly: false
 DEPTH = 50
 """Levels of parentheses in a filter; ldap3 takes filters apart, and writes them, one call within the other."""
+_only_stars = re.compile(r"=\*\*+\)").search
 _MALFORMED = (IndexError, KeyError, ValueError, TypeError, AttributeError)
 _ITEM = r"\(([A-Za-z][A-Za-z0-9-]*)=((?:[A-Za-z0-9._@-]|\\[0-9A-Fa-f]{2})+)\)"
 """An equality whose value is written as `search.escape` does it."""
@@ -79,6 +80,8 @@ def taken_apart(text: str) -> Any:
     """
     if max(accumulate((char == "(") - (char == ")") for char in text), default=0) > DEPTH:
         raise LDAPInvalidFilterError(f"more than {DEPTH} parentheses within each other")
+    if _only_stars(text):
+        raise LDAPInvalidFilterError("several asterisks and nothing else; one asks whether there is a value")
     try:
         return parse_filter(text, None, False, False, None, False).elements[0]  # type: ignore[no-untyped-call]
     except _MALFORMED:

@@ -17,6 +17,8 @@ _ITEM = re.compile(
     r"(?::dn)?(?::[A-Za-z0-9.-]+)?"  # extensible match: DN flag and matching rule
     r"(=|~=|>=|<=|:=)"
 )
+_DEPTH = 50
+"""Levels of parentheses in a filter, as the directory reads them (`syncd.directory.request`)."""
 _DIRECTORY = ("ldap", "ldaps", "ldapi", "ldif")
 _DATABASE = ("mysql+pymysql", "mariadb+pymysql", "sqlite")
 _CRON = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
@@ -38,6 +40,8 @@ def ldap_filter(value: object) -> str:
         char = text[position]
         if char == "(" and text[position + 1 : position + 2] in {"&", "|", "!"}:
             operators.append(text[position + 1])
+            if len(operators) >= _DEPTH:
+                raise ValueError(f"more than {_DEPTH} parentheses within each other, at position {position}")
             operands.append(0)
             position += 2
         elif char == "(":
@@ -79,6 +83,8 @@ def _item(text: str, start: int) -> int:
     if end < 0:
         raise ValueError(f"the parenthesis at position {start} of the filter is not closed")
     value = text[match.end() : end]
+    if len(value) > 1 and not value.strip("*"):
+        raise ValueError(f"one asterisk asks whether there is a value, several mean nothing, after position {start}")
     if "(" in value:
         raise ValueError(f"a parenthesis within a value is written \\28, after position {start} of the filter")
     if re.search(r"\\(?![0-9A-Fa-f]{2})", value):

@@ -177,3 +177,10 @@ def test_letter_case_beyond_ascii_does_not_matter(one: str, other: str) -> None:
 def test_what_lies_in_a_base(dn: str, base: str, inside: bool) -> None:
     """A name lies in another when it ends with all of its parts; what only ends with its letters does not."""
     assert lies_in(dn, base) is inside
+
+
+def test_octets_that_are_no_utf_8_are_kept_however_they_are_written() -> None:
+    """An octet that is no text may be escaped or not, beside other escapes or alone: it is the same name."""
+    raw = b"cn=a\x80,dc=x".decode("utf-8", "surrogateescape")
+    assert normalise(raw) == normalise("cn=a\\80,dc=x") == raw
+    assert normalise(raw.replace("a", "a\\2b")) == normalise("cn=a\\2b\\80,dc=x")

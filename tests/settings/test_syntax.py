@@ -51,6 +51,7 @@ def test_filters_are_accepted(text: str) -> None:
         ("(=b)", "no attribute"),
         ("(a b=c)", "no attribute"),
         ("(a=b(c)", "\\28"),
+        ("(a=**)", "one asterisk"),
         ("(a=\\)", "\\5c"),
         ("(a=\\zz)", "\\5c"),
         ("(!(a=b)(c=d))", "exactly one"),
@@ -71,10 +72,15 @@ def test_filters_are_refused(text: object, words: str) -> None:
     assert words in str(caught.value)
 
 
-def test_a_deep_filter_is_no_problem() -> None:
-    """Nesting is counted, not recursed into."""
-    text = "(!" * 50_000 + "(a=b)" + ")" * 50_000
-    assert syntax.ldap_filter(text) == text
+@pytest.mark.parametrize("depth", [50, 50_000])
+def test_a_filter_that_is_too_deep_is_refused(depth: int) -> None:
+    """What the directory could not take apart later is refused here; nesting is counted, not recursed into."""
+    text = "(!" * (depth - 1) + "(a=b)" + ")" * (depth - 1)
+    if depth == 50:
+        assert syntax.ldap_filter(text) == text
+        text = f"(&{text})"
+    with pytest.raises(ValueError, match="more than 50 parentheses"):
+        syntax.ldap_filter(text)
 
 
 @pytest.mark.parametrize(
