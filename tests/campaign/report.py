@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 KINDS = ("cut", "reset", "truncate", "silence", "delay", "loss", "refuse", "kill")
@@ -42,7 +42,8 @@ class Report:
     def write(self, folder: Path) -> str:
         """Write both; give the table."""
         folder.mkdir(parents=True, exist_ok=True)
-        whole = {**asdict(self), "struck": self.struck, "wrong_removals": self.wrong_removals}
+        told = {one.name: getattr(self, one.name) for one in fields(self)}
+        whole = {**told, "struck": self.struck, "wrong_removals": self.wrong_removals}
         (folder / "faults.json").write_text(json.dumps(whole, indent=1) + "\n")
         table = self.table()
         (folder / "faults.txt").write_text(table)
