@@ -78,7 +78,7 @@ def judge(
         for number, (plan, own) in enumerate(zip(plans, of, strict=True)):
             if judged[number].approved is None and any(number in one.counts for one in over):
                 found = (*own, *(one.objection() for one in still if number in one.counts))
-                judged[number] = _judged(plan, found, approvals, idle.get(plan.mailbox.ref, ""))
+                judged[number] = _judged(plan, found, approvals, "")  # what is idle counts for none of them
     return tuple(judged)
 
 

@@ -75,6 +75,12 @@ def test_an_approval_releases_what_is_left_of_it(now: MailboxPlan) -> None:
     assert judgement == Judgement(plan=now, digest=whole(now), approved=part(FIVE, Op.DELETE))
 
 
+def test_an_approval_of_the_same_changes_is_enough_under_any_digest() -> None:
+    """What was approved counts, by whatever name it was held then."""
+    given = consent(FIVE, Op.DELETE)._replace(digest="sha256:older")
+    assert judged(FIVE, approved={REF: [given]})[0].approved == "sha256:older"
+
+
 def test_an_approval_releases_no_more_than_it_saw() -> None:
     """One change more and nothing is released; it is told which change that is, and by how many it is exceeded."""
     given = consent(FIVE, Op.DELETE)

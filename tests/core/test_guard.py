@@ -22,6 +22,9 @@ from tests.core.strategies import BARRED, SUPPORT
 # --------------------------------------------------------------------------- each limit, at its edge
 
 
+ALL = Limits(removals=Share(percent=100, floor=0))
+
+
 @pytest.mark.parametrize(
     ("plan", "window", "expected"),
     [
@@ -37,6 +40,8 @@ from tests.core.strategies import BARRED, SUPPORT
         pytest.param(made(deletes=21, claimed=90), Window(removals=10), (31, 30), id="one over that"),
         pytest.param(made(deletes=4, claimed=100), Window(additions=90), (4, 3), id="the base lacks what was added"),
         pytest.param(made(deletes=3, claimed=5), Window(additions=90), None, id="no base below zero"),
+        pytest.param(made(deletes=1, claimed=5, limits=ALL), Window(additions=90), (1, 0), id="a base of zero"),
+        pytest.param(made(deletes=1, claimed=1, limits=ALL), Window(), None, id="a base of one"),
         pytest.param(
             made(deletes=31, claimed=5, extras=100), Window(additions=90), (31, 30), id="extras count from zero"
         ),

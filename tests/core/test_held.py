@@ -152,6 +152,43 @@ def test_a_message_names_the_window(span: timedelta, words: str, ago: str) -> No
     )
 
 
+@pytest.mark.parametrize(
+    ("plan", "text"),
+    [
+        pytest.param(
+            made(creates=6), "6 accounts would be added or adopted; 5 within 24 hours are allowed", id="no percentage"
+        ),
+        pytest.param(
+            made(updates=3),
+            "3 accounts would be updated; 2 within 24 hours are allowed (10 % of 10 a day ago, at least 2)",
+            id="nothing before",
+        ),
+        pytest.param(
+            made(creates=1, missing=4),
+            "4 of 10 claimed accounts are not stored any more, 3 may be missing "
+            "(a database restored from a backup, or another one?)",
+            id="vanished",
+        ),
+        pytest.param(
+            made(deletes=1, emptied=(SUPPORT,)),
+            f"{SUPPORT} had members and now has none; 1 account would be removed",
+            id="emptied",
+        ),
+        pytest.param(
+            made(creates=2, emptied=(BARRED,)),
+            f"the excluding {BARRED} had members and now has none; 2 accounts would be added",
+            id="emptied exclusion",
+        ),
+    ],
+)
+def test_a_message_is_one_sentence_and_a_command(plan: MailboxPlan, text: str) -> None:
+    """Messages say where, what, that nothing was done, and what to do, and nothing else."""
+    (judgement,) = judged(plan)
+    (objection,) = judgement.objections
+    command = f"Release it with: syncd approve {judgement.held_digest}"
+    assert objection.message == f"{ADDRESS} in context 1: {text}. Nothing of it was done. {command}"
+
+
 def test_a_message_names_the_cap() -> None:
     """Where a limit has a cap the message says so."""
     limits = replace(LIMITS, removals=Share(percent=30, floor=3, most=6))
@@ -187,7 +224,8 @@ REF = mailbox().ref
 def test_an_idle_mailbox_is_judged_and_needs_no_approval() -> None:
     """What a limit would hold of an idle mailbox is told with the reason why nothing is applied, without a command."""
     (judgement,) = judged(OVER, idle={REF: "paused by eve"})
-    assert (judgement.held, judgement.held_digest, judgement.approved) == (EVERYTHING, None, None)
+    assert (judgement.plan, judgement.held, judgement.held_digest) == (OVER, EVERYTHING, None)
+    assert judgement.approved is None
     assert judgement.idle == "paused by eve"
     assert judgement.digest == whole(OVER)
     assert [one.limit for one in judgement.objections] == ["removals", "additions", "updates"]
