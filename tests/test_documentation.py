@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from syncd.cli.main import app
 from syncd.core.reads import Cause
 from syncd.openxchange import tables
+from syncd.rehearsal.faults import FAULTS
 from syncd.settings.lines import lines
 from syncd.settings.loading import load
 from syncd.telemetry.metrics import Metrics
@@ -58,8 +59,8 @@ def test_every_command_of_the_readme_runs_as_told(playground: Path) -> None:
     config = playground / "syncd.yaml"
     export = playground / "directory.ldif"
     told = [re.sub(r"(/etc/syncd|playground)/syncd.yaml", str(config), command) for command in commands()]
-    assert len(told) == 15
-    ready, held, leaving = told[:9], told[9:12], told[12:]
+    assert len(told) == 16
+    ready, held, leaving = told[:10], told[10:13], told[13:]
     for command in ready:
         assert syncd(command).returncode == 0, command
 
@@ -86,6 +87,16 @@ def test_every_command_of_the_readme_runs_as_told(playground: Path) -> None:
     config.write_text(config.read_text().replace("mailbox: sales@", "mailbox: support@"))
     released = syncd(release.replace("support@", "sales@"))
     assert (released.returncode, "2 accounts stay" in released.stderr) == (0, True)
+
+
+def test_every_command_about_rehearsals_runs_as_told(tmp_path: Path) -> None:
+    """The commands of docs/rehearsal.md end with 0 on the playground, and its table names every fault."""
+    subprocess.run([SYNCD, "demo", str(tmp_path / "playground")], check=True, capture_output=True)
+    text = DOCUMENTS["docs/rehearsal.md"]
+    for command in commands(text):
+        done = syncd(command.replace("/etc/syncd/syncd.yaml", str(tmp_path / "playground" / "syncd.yaml")))
+        assert done.returncode == 0, done
+    assert [fault.name for fault in FAULTS if f"`{fault.name}`" not in text] == []
 
 
 def test_every_command_about_held_plans_runs_as_told(tmp_path: Path) -> None:
