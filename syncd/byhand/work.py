@@ -19,6 +19,7 @@ from syncd.byhand.asking import Exit, HandError, stored
 from syncd.core.address import collation_key
 from syncd.core.caches import stale
 from syncd.core.changes import BY_HAND, Change, Judgement, MailboxPlan, Op, Outcome, Report
+from syncd.core.listed import PINNED
 from syncd.core.model import Mailbox, MailboxRef, Observed
 from syncd.errors import LedgerError, SyncdError
 from syncd.facts import became
@@ -193,9 +194,12 @@ class Work:
         self.outcomes += [_outcome(one, got) for one, got in zip(changes, written, strict=True)]
 
     def _claimed(self, mailbox: Mailbox, changes: Sequence[Change]) -> set[int]:
-        """Give the users whose account is a mapping's, before it is changed."""
+        """Give the users whose account a mapping keeps, before it is changed; a delete ends what a pin alone kept."""
         claims = self._hand.ledger.claims().get(mailbox.ref, {})
-        return {one.user for one in changes if one.user in claims and claims[one.user].account == one.account}
+        ours = {one.user: one for one in changes if one.user in claims and claims[one.user].account == one.account}
+        return {
+            user for user, one in ours.items() if one.op is not Op.DELETE or not claims[user].member.startswith(PINNED)
+        }
 
     def _done(self, claimed: set[int], skipped: Sequence[int], refused: Mapping[int, str]) -> Done:
         applied = tuple(dict.fromkeys(one.change.user for one in self.outcomes if one.result == "applied"))

@@ -12,7 +12,7 @@ The rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -38,16 +38,17 @@ class ByHand(Hand):
     """Write the accounts of one mailbox at a time."""
 
     def create(
-        self, context: int, whom: People, address: str, account: Account, pinning: Pinning | None = None
+        self, context: int, whom: People, address: str, like: Callable[[], Account], pinning: Pinning | None = None
     ) -> Done:
         """Give users an account; those who have it are skipped.
 
-        With `pinning` they keep it whatever the mapping's sources say, also those who have it already.
+        With `pinning` they keep it whatever the mapping's sources say, also those who have it already. What a new one
+        is `like` is asked for when somebody gets one.
 
         Raises:
             HandError, StoreError, LedgerError: nothing, or not all, could be done; the message says which.
         """
-        mailbox = replace(mailbox_of(context, address), account=account)
+        mailbox = mailbox_of(context, address)
         if pinning is not None:
             self._mapped(mailbox)
         with self.writing("account create", mailbox) as work:
@@ -57,9 +58,11 @@ class ByHand(Hand):
             ours = {user: next((one for one in some if is_ours(one, address)), None) for user, some in there.items()}
             refused = {user: _in_the_way(there[user]) for user in whom if user in there and ours[user] is None}
             skipped = [user for user in whom if ours.get(user) is not None]
+            if whom.keys() - there.keys():
+                mailbox = replace(mailbox, account=like())
             pins = self._pins(whom.keys() - refused.keys(), keep=True, pinning=pinning)
             self._pin(mailbox, pins, whom, keep=True)
-            fields = wanted(account)
+            fields = wanted(mailbox.account)
             changes = [
                 self.change(Op.CREATE, mailbox, user, login, None, new=fields, **_member(pins.get(user)))
                 for user, login in whom.items()
@@ -68,8 +71,8 @@ class ByHand(Hand):
             done = work.written(mailbox, changes, skipped=skipped, refused=refused, claims=bool(pins))
             if pins:
                 self._claim(work, mailbox, whom, [one for one in ours.values() if one is not None], pins)
-                failed = (done.refused or {}).keys() & pins.keys()
-                self.ledger.unpin(mailbox.ref, failed, self.who, self.clock())
+                if failed := (done.refused or {}).keys() & pins.keys():
+                    self.ledger.unpin(mailbox.ref, failed, self.who, self.clock(), whom)
             return done
 
     def delete(self, context: int, whom: People, address: str, pinning: Pinning | None = None) -> Done:
@@ -145,9 +148,9 @@ class ByHand(Hand):
         known = self.ledger.pins(now).get(mailbox.ref, {})
         contrary = {user for user, pin in known.items() if user in whom and pin.keep is not keep} - pins.keys()
         if contrary:
-            self.ledger.unpin(mailbox.ref, contrary, self.who, now)
+            self.ledger.unpin(mailbox.ref, contrary, self.who, now, whom)
         if pins:
-            self.ledger.pin(mailbox.ref, tuple(pins.values()), now)
+            self.ledger.pin(mailbox.ref, tuple(pins.values()), now, whom)
 
     def _claim(
         self, work: Work, mailbox: Mailbox, whom: People, there: Sequence[Observed], pins: dict[int, Pin]

@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from syncd.byhand.work import Done
     from syncd.byhand.writing import ByHand
     from syncd.cli.account_options import Given
+    from syncd.core.model import Account
     from syncd.settings.loading import Settings
 
-CONFIG = "/etc/syncd/syncd.yaml"
-"""Where the configuration is unless --config or $SYNCD_CONFIG says otherwise."""
 ABOUT: Mapping[str, str] = {
     "list": "List secondary accounts of users, or of a whole context.",
     "create": "Give users and members of groups an account. What is not given is as the accounts that exist have it.",
@@ -54,8 +53,8 @@ def _command(command: str) -> Callable[[typer.Context], None]:
 for name in ABOUT:
     settings = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
     app.command(name, context_settings=settings)(_command(name))
-app.command()(pinning.pins)
-app.command()(pinning.unpin)
+app.command("pins")(pinning.pins)
+app.command("unpin")(pinning.unpin)
 
 
 def in_syncd(command: str, argv: Sequence[str]) -> int:
@@ -112,7 +111,7 @@ def perform(command: str, argv: Sequence[str], title: str, seen: list[int] | Non
     context = given.number("contextid") or 0
     if seen is not None:
         seen.append(context)
-    config = Path(given.get("config") or os.environ.get("SYNCD_CONFIG") or CONFIG)
+    config = Path(given.get("config") or os.environ.get("SYNCD_CONFIG") or pinning.CONFIG)
     if command == "list":
         _list(given, context, loaded(config))
         return None
@@ -180,11 +179,17 @@ def _task(command: str, given: Given, context: int, hand: ByHand) -> Callable[[P
         return lambda whom: hand.update(context, whom, address, change)
     for name in account_fields.ignored(given):
         say(f"warning: --{name} is ignored with --mail-endpoint-source {given['mail-endpoint-source']}", "yellow")
-    like = None
-    if account_fields.incomplete(given):
-        like = template(hand.store, context, address, hand.configured(context, address))
-    account = account_fields.new_account(given, like)
-    return lambda whom: hand.create(context, whom, address, account, pin)
+
+    def account() -> Account:
+        like = None
+        if account_fields.incomplete(given):
+            like = template(hand.store, context, address, hand.configured(context, address))
+        return account_fields.new_account(given, like)
+
+    if pin is not None:  # who has an account keeps it: nobody needs to say what it is like
+        return lambda whom: hand.create(context, whom, address, account, pin)
+    known = account()
+    return lambda whom: hand.create(context, whom, address, lambda: known)
 
 
 @contextmanager

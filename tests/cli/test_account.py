@@ -582,7 +582,7 @@ def test_the_scripts_are_installed_and_run(place: Place, command: str) -> None:
 
 
 def test_the_group_of_commands_is_known() -> None:
-    """`syncd account` is a command with the four below it."""
+    """`syncd account` is a command with the four below it, and those about pins."""
     [group] = [one for one in app.registered_groups if one.typer_instance is account.app]
     assert group is not None
-    assert [command.name for command in account.app.registered_commands] == list(OPTIONS)
+    assert [command.name for command in account.app.registered_commands] == [*OPTIONS, "pins", "unpin"]
