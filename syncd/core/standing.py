@@ -16,8 +16,8 @@ Nothing is decided here. The first row that fits:
 | a source lists the DN, or the name, without an entry                         | dangling     |
 | a source names the entry, which chose another context                        | elsewhere    |
 | a source names the entry, which is out of service                            | disabled     |
+| none of these, and a source that includes was not read to its end            | unknown      |
 | the entry is there and names somebody else                                   | not a member |
-| nothing, and a source that includes was not read to its end                  | unknown      |
 | nothing                                                                      | not a member |
 """
 
@@ -241,13 +241,6 @@ def _dangling(one: _Person) -> Verdict | None:
     return None if there is None else Verdict(Standing.DANGLING, there)
 
 
-def _somebody_else(one: _Person) -> Verdict | None:
-    moved = next((mention for mention in one.included if mention.user not in {None, one.user}), None)
-    if moved is None:
-        return None
-    return Verdict(Standing.STRANGER, f"not a member: {moved.written} is user {moved.user}", moved.member)
-
-
 def _not_read(one: _Person) -> Verdict | None:
     if one.desired.includes_complete:
         return None
@@ -255,6 +248,13 @@ def _not_read(one: _Person) -> Verdict | None:
     partial = [str(source) for source in sources if source in one.case.reads and not one.case.reads[source].complete]
     named = " and ".join(partial) or one.case.mailbox.doubt or "/".join(one.desired.reasons)
     return Verdict(Standing.UNKNOWN, f"not known: in no source as far as they were read; not read completely: {named}")
+
+
+def _somebody_else(one: _Person) -> Verdict | None:
+    moved = next((mention for mention in one.included if mention.user not in {None, one.user}), None)
+    if moved is None:
+        return None
+    return Verdict(Standing.STRANGER, f"not a member: {moved.written} is user {moved.user}", moved.member)
 
 
 def _stranger(one: _Person) -> Verdict | None:
@@ -271,8 +271,8 @@ _ROWS: tuple[Callable[[_Person], Verdict | None], ...] = (
     _dangling,
     _elsewhere,
     _disabled,
-    _somebody_else,
     _not_read,
+    _somebody_else,
     _stranger,
 )
 

@@ -183,6 +183,13 @@ ROWS = {
         says=f"{SUPPORT} has {BERTA.dn}, which is disabled or expired",
         entry=BERTA.dn,
     ),
+    "disabled, and a new entry has her name": Row(
+        standing=Standing.DISABLED,
+        reads=[read(SUPPORT, member("berta", id="id-new", logins=()), disabled=[GONE])],
+        parts={"claims": {4: claim(4, member="id-gone")}},
+        says=f"{SUPPORT} has {BERTA.dn}, which is disabled or expired",
+        entry=BERTA.dn,
+    ),
     "no such user": Row(
         standing=Standing.UNRESOLVED,
         reads=[read(SUPPORT, ZOE)],
@@ -592,5 +599,8 @@ def test_explanations_agree_with_the_plan(world: World) -> None:
             assert removed == [Fate.WITHHELD]
         elif one.standing in WANTED:
             assert removed == []
-        elif desired.includes_complete and one.standing is not Standing.STRANGER:
+        elif one.standing is Standing.STRANGER:
+            assert desired.includes_complete
+            assert removed != [Fate.WITHHELD] or desired.doubtful(one.claim.member) is not None
+        elif desired.includes_complete:
             assert Fate.WITHHELD not in removed
