@@ -80,7 +80,7 @@ def _reason(draft: Draft, claim: Claim) -> tuple[bool, str]:
 def extras(draft: Draft, stored: Mapping[int, Observed], several: Mapping[int, list[Observed]]) -> None:
     """Plan the removal of unclaimed secondary accounts of users who should not have the mailbox."""
     desired = draft.desired
-    ending = draft.absent | {*draft.forgotten, *(change.user for change in draft.changes if change.op is Op.DELETE)}
+    ending = draft.absent.union(draft.forgotten)
     for user in stored.keys() - desired.accounts.keys():
         claim = draft.claims.get(user)
         for account in several.get(user) or [stored[user]]:
