@@ -134,9 +134,10 @@ def desire(
         reads: what each of its sources yielded.
         users: OX users of its context; every login of every member must have been asked for.
         counts: how many members each source had at its last complete read, by mailbox and name of the source.
-        pins: what persons said, by user; each must have been asked for by id.
+        pins: what persons said, by user; each must have been asked for by id. For a retired mailbox, which has no
+            source, they do not count: nobody is to have it, and there is nothing left that says what it is like.
     """
-    pins = pins or {}
+    pins = (pins or {}) if mailbox.sources else {}
     included = [reads[source] for source in mailbox.sources]
     excluded = [reads[source] for source in mailbox.exclude]
     members = _united(included)

@@ -6,7 +6,8 @@
 | would get its first accounts, and the step has room             | goes on; it counts for the step                 |
 | would get its first accounts, and the step has none             | leaves it for a later run                       |
 
-A step has room for `Rollout.mailboxes` within `Rollout.wait`, in the configuration's order.
+A step has room for `Rollout.mailboxes` within `Rollout.wait`, in the configuration's order. What began at a time that
+has not come yet, by a clock that was ahead, is in no step.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def put_off(
     """
     if steps is None:
         return {}
-    within = [at for at in begun.values() if now - at < steps.wait]
+    within = [at for at in begun.values() if at <= now < at + steps.wait]
     room = steps.mailboxes - len(within)
     later: dict[MailboxRef, str] = {}
     for plan in plans:
