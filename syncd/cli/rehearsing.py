@@ -41,13 +41,13 @@ def rehearse(
         only = named(instance, mailbox, context)
         rehearsal = instance.rehearsal()
         with spinner("reading the directory and Open-Xchange"):
-            standing, reasons = rehearsal.standing(only)
-        accounts = sum(len(owned) for owned in standing.claims.values())
+            snapshot, reasons = rehearsal.snapshot(only)
+        accounts = sum(len(owned) for owned in snapshot.claims.values())
         for reason in reasons:
             say(f"warning: not complete today: {reason}", "yellow")
         if output is Output.TEXT:
-            _begin(accounts, len(standing.claims), standing.invented)
-        for result in rehearsal.rehearse(standing, chosen, only):
+            _begin(accounts, len(snapshot.claims), snapshot.invented)
+        for result in rehearsal.rehearse(snapshot, chosen, only):
             results.append(result)
             if output is Output.TEXT:
                 _show(result)

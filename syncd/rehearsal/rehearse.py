@@ -23,7 +23,7 @@ from syncd.errors import StoreError
 from syncd.ledger.ledger import Ledger
 from syncd.openxchange.base import AccountStore
 from syncd.rehearsal.faults import Fault, World
-from syncd.rehearsal.worlds import RehearsedLedger, RehearsedStore, Standing, after
+from syncd.rehearsal.worlds import RehearsedLedger, RehearsedStore, Snapshot, after
 from syncd.run import Reconciler
 
 
@@ -66,7 +66,7 @@ class Rehearsal:
     reconciler: Reconciler
     options: Mapping[str, Options]
 
-    def standing(self, only: Collection[MailboxRef] = ()) -> tuple[Standing, tuple[str, ...]]:
+    def snapshot(self, only: Collection[MailboxRef] = ()) -> tuple[Snapshot, tuple[str, ...]]:
         """Read today's world once; give it as it is when today's plan is done, and what is not complete today.
 
         Raises:
@@ -77,7 +77,7 @@ class Rehearsal:
         return after(seen.facts, seen.decision), tuple(dict.fromkeys((*seen.facts.census.undiscovered, *reasons)))
 
     def rehearse(
-        self, standing: Standing, faults: Sequence[Fault], only: Collection[MailboxRef] = ()
+        self, snapshot: Snapshot, faults: Sequence[Fault], only: Collection[MailboxRef] = ()
     ) -> Iterator[Rehearsed]:
         """Let one thing after the other go wrong.
 
@@ -91,15 +91,15 @@ class Rehearsal:
                 yield Rehearsed(fault=fault, skipped=skipped)
                 continue
             try:
-                report = self._struck(fault, world, standing).plan(only)
+                report = self._struck(fault, world, snapshot).plan(only)
             except StoreError as error:
                 if fault.users and fault.accounts:
                     raise
                 yield Rehearsed(fault=fault, refused=error.message)
             else:
-                yield _told(fault, report, standing, self._graces())
+                yield _told(fault, report, snapshot, self._graces())
 
-    def _struck(self, fault: Fault, world: World, standing: Standing) -> Reconciler:
+    def _struck(self, fault: Fault, world: World, snapshot: Snapshot) -> Reconciler:
         """Give the reconciler of a world where something is wrong."""
         real = self.reconciler
         options, readers = dict(self.options), dict(real.readers)
@@ -117,10 +117,10 @@ class Rehearsal:
             store=cast(
                 "AccountStore",
                 RehearsedStore(
-                    real=real.store, standing=standing, users_there=fault.users, accounts_there=fault.accounts
+                    real=real.store, snapshot=snapshot, users_there=fault.users, accounts_there=fault.accounts
                 ),
             ),
-            ledger=cast("Ledger", RehearsedLedger(standing=standing)),
+            ledger=cast("Ledger", RehearsedLedger(snapshot=snapshot)),
             readers=readers,
             rollout=None,
             clock=lambda: clock() + fault.clock,
@@ -142,7 +142,7 @@ def _struck(mailbox: Mailbox, fault: Fault) -> Mailbox:
     return plain if fault.mailbox is None else fault.mailbox(plain)
 
 
-def _told(fault: Fault, report: Report, standing: Standing, waits: Callable[[Mailbox], bool]) -> Rehearsed:
+def _told(fault: Fault, report: Report, snapshot: Snapshot, waits: Callable[[Mailbox], bool]) -> Rehearsed:
     judgements = report.judgements
     removals = [change for one in judgements for change in released(one) if change.op is Op.DELETE]
     patient = {(one.plan.mailbox.context, one.plan.mailbox.address) for one in judgements if waits(one.plan.mailbox)}
@@ -150,7 +150,7 @@ def _told(fault: Fault, report: Report, standing: Standing, waits: Callable[[Mai
     return Rehearsed(
         fault=fault,
         removals=tuple(removals),
-        additions=tuple(added for one in judgements for added in _additions(one, standing)),
+        additions=tuple(added for one in judgements for added in _additions(one, snapshot)),
         lost=lost,
         held=sum(
             DIRECTION[change.op] is Direction.REMOVALS
@@ -169,12 +169,12 @@ def _gives_up(judgement: Judgement) -> bool:
     return bool(judgement.plan.forgotten) and not any(one.limit == "vanished" for one in judgement.objections)
 
 
-def _additions(judgement: Judgement, standing: Standing) -> Iterator[tuple[str, int, int, str]]:
+def _additions(judgement: Judgement, snapshot: Snapshot) -> Iterator[tuple[str, int, int, str]]:
     """Give who would get a mailbox and has it not when today's plan is done."""
     mailbox = judgement.plan.mailbox
     new = [(one.user, one.login) for one in released(judgement) if one.op is Op.CREATE]
     if Direction.ADDITIONS not in judgement.held:
         new += [(one.user, one.login) for one in judgement.plan.adopted]
     for user, login in new:
-        if not standing.has(mailbox.ref, user):
+        if not snapshot.has(mailbox.ref, user):
             yield mailbox.address, mailbox.context, user, login

@@ -35,7 +35,7 @@ _FIRST = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Snapshot:
     """What is owned and stored once the plan of today was made."""
 
     claims: Mapping[MailboxRef, Mapping[int, Claim]]
@@ -52,7 +52,7 @@ class Standing:
         return user in self.claims.get(ref, {})
 
 
-def after(facts: Facts, decision: Decision) -> Standing:
+def after(facts: Facts, decision: Decision) -> Snapshot:
     """Give the world as it is once today's plan was done, held parts included."""
     claims = {ref: dict(owned) for ref, owned in facts.claims.items()}
     accounts = {ref: list(some) for ref, some in facts.observation.accounts.items()}
@@ -61,7 +61,7 @@ def after(facts: Facts, decision: Decision) -> Standing:
         ref = plan.mailbox.ref
         invented += _make(plan, claims.setdefault(ref, {}), accounts.setdefault(ref, []), invented)
     waited = [replace(one, held=frozenset()) for one in decision.judgements]
-    return Standing(
+    return Snapshot(
         claims={ref: owned for ref, owned in claims.items() if owned},
         accounts={ref: tuple(some) for ref, some in accounts.items()},
         primaries=facts.observation.primaries,
@@ -105,16 +105,16 @@ def _make(plan: MailboxPlan, owned: dict[int, Claim], stored: list[Observed], in
 class RehearsedLedger:
     """Remembers what a rehearsal goes by; nothing was approved, nothing is paused, nothing was done lately."""
 
-    standing: Standing
+    snapshot: Snapshot
     orphaned: tuple[Orphan, ...] = ()
 
     def claims(self) -> dict[MailboxRef, dict[int, Claim]]:
         """Give all claims by mailbox and user."""
-        return {ref: dict(owned) for ref, owned in self.standing.claims.items()}
+        return {ref: dict(owned) for ref, owned in self.snapshot.claims.items()}
 
     def counts(self) -> Mapping[tuple[MailboxRef, str], int]:
         """Give how many members each source has."""
-        return self.standing.counts
+        return self.snapshot.counts
 
     def cursors(self) -> Mapping[MailboxRef, Cursor]:
         """Give none, so that nothing waits for another read: what fails may fail for longer."""
@@ -124,7 +124,7 @@ class RehearsedLedger:
         """Give the pins in force."""
         return {
             ref: {user: pin for user, pin in some.items() if pin.until is None or pin.until > now}
-            for ref, some in self.standing.pins.items()
+            for ref, some in self.snapshot.pins.items()
         }
 
     def absences(self) -> dict[MailboxRef, dict[int, Absence]]:
@@ -133,7 +133,7 @@ class RehearsedLedger:
 
     def fingerprints(self) -> Mapping[MailboxRef, str]:
         """Give the fingerprint of each mapping."""
-        return self.standing.fingerprints
+        return self.snapshot.fingerprints
 
     def windows(self, _since: datetime) -> dict[MailboxRef, Window]:
         """Give what was applied lately: nothing."""
@@ -165,7 +165,7 @@ class RehearsedStore:
     """Open-Xchange as it would be; users, groups and contexts are those of the real one, unless they are lost."""
 
     real: ReadsAccounts
-    standing: Standing
+    snapshot: Snapshot
     users_there: bool = True
     accounts_there: bool = True
     lost: Mapping[int, str] = field(default_factory=dict)
@@ -199,8 +199,8 @@ class RehearsedStore:
 
     def observe(self, mailboxes: Collection[Mailbox], _seals: Mapping[tuple[int, int, int], bytes]) -> Observation:
         """Give the accounts as they would be stored."""
-        there = self.standing.accounts if self.accounts_there else {}
+        there = self.snapshot.accounts if self.accounts_there else {}
         return Observation(
             accounts={mailbox.ref: there.get(mailbox.ref, ()) for mailbox in mailboxes},
-            primaries=self.standing.primaries,
+            primaries=self.snapshot.primaries,
         )
