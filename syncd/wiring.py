@@ -61,7 +61,8 @@ class Instance:
 
     def retiring(self, mailbox: Mailbox) -> Reconciler:
         """Give a reconciler that knows one mailbox, without any source: what it claims is not wanted any more."""
-        return replace(self.reconciler, mailboxes=[mailbox], ceilings=Ceilings(removals_per_run=sys.maxsize))
+        mine = replace(mailbox, staging=self.settings.mode == "staging")
+        return replace(self.reconciler, mailboxes=[mine], ceilings=Ceilings(removals_per_run=sys.maxsize))
 
     def hand(self, who: str) -> ByHand:
         """Give what writes in the name of a person, by the same connections."""

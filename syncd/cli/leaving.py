@@ -26,7 +26,7 @@ def retire(
         str | None, typer.Option("--approve", metavar="DIGEST", help="The digest printed first.")
     ] = None,
 ) -> None:
-    """Delete the accounts of a mailbox that left the configuration.
+    """Delete the accounts of a mailbox that left the configuration, those of pinned users too.
 
     Without --approve it prints how many, and a digest, and deletes nothing.
     """
@@ -58,11 +58,26 @@ def retire(
         report = instance.retiring(replace(one, limits=NOTHING)).run(
             [one.ref], command="retire", approve={one.ref: (Approval(judgement.digest),)}
         )
+        if idle := report.judgements[0].idle:
+            raise SyncdError(
+                f"nothing of {one.address} was deleted: {idle}", hint="nothing is applied while that lasts"
+            )
         if not report.errors and not any(outcome.result == "failed" for outcome in report.outcomes):
             left = instance.ledger.claims().get(one.ref, {})
+            if not left:
+                _unpin(instance, one)
             say(f"{one.address} (context {one.context}): {len(report.outcomes)} accounts deleted, {len(left)} left")
     show(replace(report, orphans=()), out(), config=in_shell(config))
     raise typer.Exit(verdict.exit_code(report))
+
+
+def _unpin(instance: Instance, gone: Mailbox) -> None:
+    """End the pins of a mailbox that nobody has any more: they shall not come back with its address one day."""
+    from syncd.cli.persons import person  # noqa: PLC0415
+
+    now = datetime.now(UTC)
+    if pinned := instance.ledger.pins(now).get(gone.ref):
+        instance.ledger.unpin(gone.ref, pinned, person(), now)
 
 
 def release(mailbox: Address, config: Config, context: Context = None) -> None:

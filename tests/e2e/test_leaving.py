@@ -156,3 +156,35 @@ def test_retire_leaves_what_is_not_ours(world: World) -> None:
     world.syncd("retire", SUPPORT, "--approve", digest(shown))
     left = world.rows(f"SELECT user, id FROM user_mail_account WHERE primary_addr = '{SUPPORT}' ORDER BY id")
     assert left == [{"user": 7, "id": 20}, {"user": 8, "id": 21}]
+
+
+def test_retire_takes_the_mailbox_from_pinned_users(world: World) -> None:
+    """A pinned user loses the account too, nobody gets one, and no pin is left for the address to come back to."""
+    orphan(world)
+    world.sync()
+    world.ledger(
+        "INSERT INTO pins (mailbox, user, keep, person, at) SELECT m.id, u.n, 1, 'eve', 0 FROM mailboxes m, "
+        "(SELECT 3 AS n UNION SELECT 9) u WHERE m.address = ?",
+        SUPPORT,
+    )
+    shown = world.syncd("retire", SUPPORT)
+    assert "5 accounts" in shown.out
+    done = world.syncd("retire", SUPPORT, "--approve", digest(shown))
+    assert (done.code, world.users(), world.claims()) == (0, {}, {}), done.err
+    assert world.ledger("SELECT user FROM pins") == []
+
+
+@pytest.mark.parametrize("why", ["paused", "staging"])
+def test_retire_waits_for_the_end_of_a_pause(world: World, why: str) -> None:
+    """While nothing is to be applied `retire` deletes nothing and says so, as an error."""
+    orphan(world)
+    world.sync()
+    shown = world.syncd("retire", SUPPORT)
+    if why == "paused":
+        world.syncd("pause")
+    else:
+        world.configure(world.mapping("sales"), mode="staging")
+    done = world.syncd("retire", SUPPORT, "--approve", digest(shown))
+    assert done.code == 1
+    assert f"nothing of {SUPPORT} was deleted: {why}" in done.err
+    assert len(world.users()) == len(world.claims()) == 5
