@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -489,5 +490,6 @@ def test_reading_rights_are_enough(tmp_path: Path) -> None:
     with engine.begin() as connection:
         playground.add_context(connection, 1)
     options = StoreOptions(url=f"sqlite:///file:{file}?mode=ro&uri=true")
-    assert "read-only" in SqlStore(options).refusals([1])[1]
-    assert SqlStore(replace(options, writes=False)).refusals([1]) == {}
+    with closing(SqlStore(options)) as writer, closing(SqlStore(replace(options, writes=False))) as reader:
+        assert "read-only" in writer.refusals([1])[1]
+        assert reader.refusals([1]) == {}
