@@ -7,8 +7,9 @@ recovery after a crash, refreshing, forgetting, releasing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from syncd.core.changes import Adoption, Orphan
 from syncd.core.model import Claim, MailboxRef
@@ -113,9 +114,19 @@ def refresh(work: Work, ref: MailboxRef, claims: Sequence[Claim]) -> None:
     work.update("claims", keys, ("seal",), [(mailbox, c.user, c.seal) for c in claims if c.seal is not None])
 
 
-def forget(work: Work, run: str, at: datetime, ref: MailboxRef, users: Collection[int]) -> None:
-    """End claims whose account is neither wanted nor there; the journal says so."""
-    _end(work, Row(stamp(at), number_of(work, ref), "forget", run), tuple(users))
+def forget(
+    work: Work,
+    run: str,
+    at: datetime,
+    ref: MailboxRef,
+    users: Collection[int],
+    *,
+    path: Sequence[str],
+    reasons: Mapping[int, str],
+) -> None:
+    """End claims whose account is neither wanted nor there, or stays as nobody's; the journal says so, and why."""
+    entry = Row(stamp(at), number_of(work, ref), "forget", run, path=path_json(path))
+    _end(work, entry, tuple(users), reasons)
 
 
 def release(work: Work, run: str, at: datetime, ref: MailboxRef) -> int:
@@ -123,7 +134,9 @@ def release(work: Work, run: str, at: datetime, ref: MailboxRef) -> int:
     return _end(work, Row(stamp(at), number_of(work, ref), "release", run))
 
 
-def _end(work: Work, entry: Row, users: Sequence[int] | None = None) -> int:
+def _end(
+    work: Work, entry: Row, users: Sequence[int] | None = None, reasons: Mapping[int, str] = MappingProxyType({})
+) -> int:
     """End the claims of a mailbox (only those of these users), with an entry like the given one for each."""
     chain, mailbox = Chain(work), entry.mailbox
     claimed = "SELECT user, login, account FROM claims WHERE mailbox = ?"
@@ -133,5 +146,10 @@ def _end(work: Work, entry: Row, users: Sequence[int] | None = None) -> int:
     else:
         found = work.among(f"{claimed} AND user IN ({{}})", users, mailbox)
         work.each("DELETE FROM claims WHERE mailbox = ? AND user IN ({})", users, mailbox)
-    chain.append([entry._replace(user=user, login=login, account=account) for user, login, account in sorted(found)])
+    chain.append(
+        [
+            entry._replace(user=user, login=login, account=account, reason=reasons.get(user))
+            for user, login, account in sorted(found)
+        ]
+    )
     return len(found)

@@ -126,11 +126,23 @@ class Ledger(Reader):
             with self._database.writing() as work:
                 claims.refresh(work, ref, refreshed)
 
-    def forget(self, run: str, at: datetime, ref: MailboxRef, users: Collection[int]) -> None:
-        """End the claims of users whose account is neither wanted nor there; counts as no change."""
+    def forget(
+        self,
+        run: str,
+        at: datetime,
+        ref: MailboxRef,
+        users: Collection[int],
+        *,
+        path: Sequence[str] = (),
+        reasons: Mapping[int, str] | None = None,
+    ) -> None:
+        """End the claims of users, whose accounts are neither wanted nor there, or stay; counts as no change.
+
+        `path` and `reasons`, by user, are for the journal.
+        """
         if users:
             with self._database.writing() as work:
-                claims.forget(work, run, at, ref, users)
+                claims.forget(work, run, at, ref, users, path=path, reasons=reasons or {})
 
     def release(self, run: str, at: datetime, ref: MailboxRef) -> int:
         """End all claims of a mailbox, leaving its accounts as they are; give how many.
