@@ -36,7 +36,7 @@ def reseal(hand: Hand, mailbox: Mailbox, *, force: bool = False) -> Done:
     account = (
         configured.account if (configured := hand.configured(mailbox.context, mailbox.address)) else mailbox.account
     )
-    with hand.writing("reseal", mailbox) as work:
+    with hand.writing("reseal", (mailbox.ref, mailbox.address)) as work:
         claims = {user: one for user, one in hand.ledger.claims().get(mailbox.ref, {}).items() if one.held}
         places = [(user, claim.account) for user, claim in claims.items()]
         sifted = store.stale(mailbox.context, mailbox.key, places)

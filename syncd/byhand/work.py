@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import structlog
 
 from syncd.apply import BATCH, Writer
-from syncd.byhand.asking import Exit, HandError, stored
+from syncd.byhand.asking import Exit, HandError, mailbox_of, stored
 from syncd.core.address import collation_key
 from syncd.core.caches import stale
 from syncd.core.changes import BY_HAND, Change, Judgement, MailboxPlan, Op, Outcome, Report
@@ -87,12 +87,16 @@ class Hand:
         )
 
     @contextmanager
-    def writing(self, command: str, mailbox: Mailbox) -> Iterator[Work]:
+    def writing(self, command: str, *mailboxes: tuple[MailboxRef, str]) -> Iterator[Work]:
         """Hold the lease and the lock, note the run and how it ended, and settle what an earlier one left open.
+
+        Args:
+            command: what the ledger calls the run.
+            mailboxes: those that are written to, each with its address.
 
         Raises:
             LedgerBusy, StoreBusy: somebody else writes.
-            HandError: nothing may be written to this context now.
+            HandError: nothing may be written to one of these contexts now.
         """
         run = uuid.uuid4().hex
         with self.ledger.lease("run", f"syncd {command}", wait=self.wait) as lease:
@@ -101,10 +105,12 @@ class Hand:
             work = Work(hand=self, run=run, lease=lease)
             try:
                 with self.store.exclusive():
-                    if reason := self.store.refusals([mailbox.context]).get(mailbox.context):
+                    refusals = self.store.refusals(sorted({ref.context for ref, _ in mailboxes}))
+                    if reason := next(iter(refusals.values()), ""):
                         raise HandError(reason, code=Exit.OTHER)
-                    self.ledger.acquaint(mailbox.ref, mailbox.address, started)
-                    self._settle(mailbox)
+                    for ref, address in mailboxes:
+                        self.ledger.acquaint(ref, address, started)
+                    self._settle(dict(mailboxes))
                     yield work
                     if self.caches is not None:
                         for problem in self.caches.clear(stale(work.outcomes)).problems:
@@ -130,13 +136,14 @@ class Hand:
             )
         )
 
-    def _settle(self, mailbox: Mailbox) -> None:
-        """Note what became of changes of this mailbox whose run died; no run looks after one without a mapping."""
-        left = [entry for entry in self.ledger.unsettled() if entry.mailbox == mailbox.ref]
+    def _settle(self, mailboxes: Mapping[MailboxRef, str]) -> None:
+        """Note what became of changes of these mailboxes whose run died; no run looks after one without a mapping."""
+        left = [entry for entry in self.ledger.unsettled() if entry.mailbox in mailboxes]
+        there: dict[tuple[MailboxRef, int], list[Observed]] = {}
+        for ref in {entry.mailbox for entry in left}:
+            for one in stored(self.store, mailbox_of(ref.context, mailboxes[ref]), None):
+                there.setdefault((ref, one.user), []).append(one)
         if left:
-            there: dict[tuple[MailboxRef, int], list[Observed]] = {}
-            for one in stored(self.store, mailbox, None):
-                there.setdefault((mailbox.ref, one.user), []).append(one)
             self.ledger.settle(became(left, there))
 
 

@@ -51,7 +51,7 @@ class ByHand(Hand):
         mailbox = mailbox_of(context, address)
         if pinning is not None:
             self._mapped(mailbox)
-        with self.writing("account create", mailbox) as work:
+        with self.writing("account create", (mailbox.ref, mailbox.address)) as work:
             there: dict[int, list[Observed]] = {}
             for one in stored(self.store, mailbox, whom):
                 there.setdefault(one.user, []).append(one)
@@ -86,7 +86,7 @@ class ByHand(Hand):
         mailbox = mailbox_of(context, address)
         if pinning is not None:
             self._mapped(mailbox)
-        with self.writing("account delete", mailbox) as work:
+        with self.writing("account delete", (mailbox.ref, mailbox.address)) as work:
             self._pin(mailbox, self._pins(whom, keep=False, pinning=pinning), whom, keep=False)
             return work.written(mailbox, self._of_ours(Op.DELETE, mailbox, whom))
 
@@ -99,7 +99,7 @@ class ByHand(Hand):
         if not isinstance(self.store, EditsAccounts):
             raise HandError(NOT_SO, code=Exit.OTHER, hint="set openxchange.write_with: sql")
         mailbox = mailbox_of(context, address)
-        with self.writing("account update", mailbox) as work:
+        with self.writing("account update", (mailbox.ref, mailbox.address)) as work:
             return work.edited(self.store, mailbox, self._of_ours(Op.UPDATE, mailbox, whom), change)
 
     def unpin(self, context: int, users: Collection[int] | None, address: str) -> int:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from syncd.cli.options import Config, Context, ledger_of, out, print_json, say
+from syncd.cli.persons import SHORTEST
 from syncd.cli.times import FORMS, since
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from syncd.core.model import MailboxRef
     from syncd.ledger.ledger import Ledger
@@ -53,28 +56,34 @@ def history(
     output: Annotated[As, typer.Option("--output", "-o", help="How to show it; jsonl: one entry a line.")] = As.TEXT,
 ) -> None:
     """Show every change with when, why, by which run and with what result; the newest last."""
+    asked = (mailbox, context, user, begin, run)
+    if verify and (*asked, limit) != (None,) * 6:
+        raise typer.BadParameter("looks at the whole journal: only --output goes with it", param_hint="--verify")
     with ledger_of(config) as (_, ledger):
         if verify:
             _verified(ledger.verify(), output)
             return
-        entries = _asked(ledger, mailbox, context, user, begin, run, limit or (SHOWN if output is As.TEXT else None))
+        shown = limit or SHOWN
+        entries = _asked(ledger, *asked, shown + 1 if output is As.TEXT else limit)
         if output is As.JSON:
             print_json({"history": [told(entry) for entry in entries]})
         elif output is As.JSONL:
             for entry in entries:
                 sys.stdout.write(json.dumps(told(entry), ensure_ascii=False) + "\n")
         else:
-            _shown(entries)
+            _shown(list(entries), shown)
 
 
 def run_of(ledger: Ledger, text: str) -> str | None:
-    """Give the only run whose id begins with a text; None = there is none.
+    """Give the only run whose id begins with a text; None = there is none, or the text is too short to mean one.
 
     Raises:
         SyncdError: several begin like that.
     """
     from syncd.errors import SyncdError  # noqa: PLC0415
 
+    if len(text) < SHORTEST:
+        return None
     found = ledger.runs_like(text)
     if len(found) > 1:
         raise SyncdError(f"several runs begin with {text}", hint="give more of its id")
@@ -119,17 +128,20 @@ def _asked(
         after = since(begin, datetime.now(UTC)) if begin else None
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from None
-    if run is not None and (named := run_of(ledger, run)) is None:
-        raise SyncdError(f"no run begins with {run}", hint="see: syncd status")
-    number = int(user) if user is not None and user.isascii() and user.isdecimal() else None
-    return ledger.history(
-        mailboxes=_mailboxes(ledger, mailbox, context),
-        user=number,
-        login=user if number is None else None,
-        since=after,
-        run=named if run is not None else None,
-        limit=limit,
-    )
+    mailboxes = _mailboxes(ledger, mailbox, context)
+    named = run_of(ledger, run) if run is not None else None
+    if run is not None and named is None:
+        hint = f"give at least {SHORTEST} characters of it; see: syncd history"
+        raise SyncdError(f"no run begins with {run}", hint=hint)
+
+    def found(number: int | None, login: str | None) -> Iterator[Entry]:
+        return ledger.history(mailboxes=mailboxes, user=number, login=login, since=after, run=named, limit=limit)
+
+    if user is None or not re.fullmatch(r"[0-9]{1,9}", user, re.ASCII):
+        return found(None, user)
+    entries = found(int(user), None)
+    first = next(entries, None)
+    return found(None, user) if first is None else chain([first], entries)  # a login may be a number as well
 
 
 def _mailboxes(ledger: Ledger, address: str | None, context: int | None) -> list[MailboxRef] | None:
@@ -153,16 +165,22 @@ def _mailboxes(ledger: Ledger, address: str | None, context: int | None) -> list
     return found
 
 
-def _shown(entries: Iterator[Entry]) -> None:
-    console, run, some = out(), None, False
-    for entry in entries:
-        some = True
-        if entry.run != run and entry.run:
-            console.print(f"run {entry.run}  {entry.command}", style="bold", markup=False, highlight=False)
+def _shown(entries: Sequence[Entry], most: int) -> None:
+    from rich.text import Text  # noqa: PLC0415
+
+    from syncd.cli.text import say_line  # noqa: PLC0415
+
+    console, run = out(), None
+    if len(entries) > most:
+        say_line(console, Text(f"only the newest {most}; --limit shows more, --output jsonl all", style="dim"))
+    for entry in entries[-most:]:
+        if entry.run != run:
+            head = f"run {entry.run}  {entry.command}" if entry.run else "outside of runs"
+            say_line(console, Text(head.rstrip(), style="bold"))
         run = entry.run
-        style = {"failed": "red", "pending": "yellow", "abandoned": "yellow"}.get(entry.result)
-        console.print(_line(entry), style=style, markup=False, highlight=False, soft_wrap=True)
-    if not some:
+        style = {"failed": "red", "pending": "yellow", "abandoned": "yellow"}.get(entry.result, "")
+        say_line(console, Text(_line(entry), style=style))
+    if not entries:
         console.print("nothing was done", style="dim")
 
 
@@ -173,7 +191,7 @@ def _line(entry: Entry) -> str:
     account = f" account {entry.account}" if entry.account is not None else ""
     why = "; ".join(text for text in (entry.reason, " > ".join(entry.path)) if text)
     result = "" if entry.result == "applied" else f"  {entry.result.upper()}{f': {entry.error}' if entry.error else ''}"
-    return f"{entry.seq:>7}  {entry.at:%F %T}  {what}{where}{account}{f'  {why}' if why else ''}{result}"
+    return f"{entry.seq:>7}  {entry.at:%F %T} UTC  {what}{where}{account}{f'  {why}' if why else ''}{result}"
 
 
 def _verified(found: Verification, output: As) -> None:

@@ -13,7 +13,7 @@ from rich.text import Text
 from syncd.cli.document import by_change
 from syncd.cli.document import change as as_document
 from syncd.cli.options import in_shell
-from syncd.core.changes import Adoption, Change, Direction, Judgement, Notice, Op, Orphan, Outcome, Report
+from syncd.core.changes import BY_HAND, Adoption, Change, Direction, Judgement, Notice, Op, Orphan, Outcome, Report
 from syncd.core.digest import item
 from syncd.core.guard import RELEASE
 from syncd.core.reads import Proof
@@ -160,7 +160,7 @@ def _changes(report: Report, judgement: Judgement, outcomes: dict[object, Outcom
         if one.op is Op.UPDATE:
             fields = told["fields"].items()
             line.append(": " + ", ".join(f"{name} {_value(old)} → {_value(new)}" for name, (old, new) in fields))
-        elif one.op is Op.DELETE:
+        elif one.op is Op.DELETE or one.path[:1] == (BY_HAND,):
             line.append(f": {one.reason}")
         elif one.path:
             line.append(f": {one.dn} by {' > '.join(one.path)}")
