@@ -190,7 +190,7 @@ class JolokiaCaches:
             return f"{where} cannot be reached: {error.reason}"
         except (OSError, http.client.HTTPException):
             return f"{where} did not answer"
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter: brackets within brackets
             return f"{where} answered with something else than JSON"
         status = found.get("status") if isinstance(found, dict) else None
         return "" if status == 200 else f"{where} refused: status {status}"
