@@ -25,10 +25,8 @@ from tests.campaign.wires import Direction, Fault, Kind, Wires
 from tests.e2e.running import until
 from tests.e2e.world import World
 
-QUIET_RUNS = 1
-"""Runs that a quiet world needs to be right: as many complete reads as `grace` asks for."""
 DIRECTORIES = ("directory", "replica")
-UNLIMITED = {"percent": 100, "floor": 1_000_000}
+UNLIMITED = {"percent": 100, "floor": 1_000_000, "most": "off"}
 LIMITS = {"removals": UNLIMITED, "updates": UNLIMITED, "additions": 1_000_000}
 """Nothing is held: a guard that steps in would hide a wrong removal."""
 WEIGHTS: dict[Kind, int] = {
@@ -47,6 +45,13 @@ class Style:
     """Whether the ledger is in MariaDB and behind a wire too; else it is a file."""
     replica: bool = False
     """Whether the directory has a second URL, behind a wire of its own."""
+    reads: int = 1
+    """How many complete reads have to agree on a removal (`grace`)."""
+
+    @property
+    def patience(self) -> int:
+        """How many runs a quiet world needs to be right; what was read from another server is read once more."""
+        return self.reads + self.replica
 
 
 class Chapter:
@@ -167,7 +172,7 @@ class Chapter:
     def _quiet(self) -> None:
         """Run without faults: now everything has to be right, and nothing more is to be done."""
         self._spans = {name: {"requests": 0, "answers": 0} for name in self._wires}
-        for number in range(QUIET_RUNS + self._style.replica):  # another server than before is read twice
+        for number in range(self._style.patience):
             self._quiet_run(f"quiet run {number + 1}")
         claimed = self._claims(held=True)
         if claimed != self._claims():
@@ -214,13 +219,15 @@ class Chapter:
             "page_size": 4,
         }
         mappings = [
-            world.mapping("support", limits=LIMITS, exclude=[world.source("interns")]),
-            world.mapping("sales", limits=LIMITS, existing="leave"),
-            world.mapping("info", limits=LIMITS, context=2, sources=[{"filter": "(description=info)"}]),
+            world.mapping("support", exclude=[world.source("interns")]),
+            world.mapping("sales", existing="leave"),
+            world.mapping("info", context=2, sources=[{"filter": "(description=info)"}]),
         ]
         sections: dict[str, Any] = {
             "directory": directory,
             "openxchange": {"database": mysql("database", world.schema)},
+            "limits": {**LIMITS, "context": LIMITS, "removals_per_run": 1_000_000},
+            "grace": {"reads": self._style.reads, "minutes": 0} if self._style.reads > 1 else "off",
             "schedule": {"every": "1h"},
             "http": {"listen": "off"},
         }
