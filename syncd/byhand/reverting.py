@@ -124,13 +124,15 @@ def changed(rows: Rows | None, new: Mapping[str, Any]) -> dict[Column, Differenc
     Raises:
         NotRevertedError: a password was changed, or the journal does not tell enough.
     """
-    if any(name.endswith("password") for name in new):
+    if "passwords" in new:
         raise NotRevertedError("it changed a password, and the journal keeps none: set it with syncd account update")
     if not _part(rows, "mail"):
         raise NotRevertedError("the journal does not tell what was there before")
     found = {column: Difference(value(rows, column), after) for column, after in _after(rows, new)}
     if not found:
-        raise NotRevertedError("it set nothing but what Open-Xchange needs for an account to be one")
+        raise NotRevertedError(
+            "it wrote a password, or set right what an account needs: there is nothing to write back"
+        )
     if not _part(rows, "transport") and any(part == "transport" for part, _ in found):
         raise NotRevertedError("the account had no transport before, and none can be taken away again")
     return found

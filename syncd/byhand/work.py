@@ -226,12 +226,13 @@ def _outcome(change: Change, written: Written) -> Outcome:
 
 
 def _told(change: AccountChange) -> dict[str, object]:
-    """Give what an update sets, for the journal, which has no passwords."""
+    """Give what an update sets, for the journal, which has no passwords: only which ones were set."""
     told: dict[str, object] = {"name": change.name, "personal": change.personal, "replyTo": change.reply_to}
     for part, server in (("mail", change.mail), ("transport", change.transport)):
         names = ("host", "port", "protocol", "secure", "starttls")
         told |= {f"{part}_{name}": getattr(server, name) for name in names}
         told["login" if part == "mail" else "transport_login"] = server.login
-        told[f"{part}_password"] = None if server.password is None else "***"
+    passwords = [part for part, server in (("mail", change.mail), ("transport", change.transport)) if server.password]
+    told["passwords"] = " and ".join(passwords) or None
     told |= {f"{kind}_fullname": name for kind, name in change.folders.items()}
     return {name: value for name, value in told.items() if value is not None}

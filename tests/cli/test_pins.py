@@ -4,65 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from syncd.cli import account_scripts
-from tests.cli.holding import ACCOUNT, SUPPORT, Holding
+from tests.cli.holding import ACCOUNT, SUPPORT
 from tests.cli.killing import killed
-from tests.e2e.station import BASE
-from tests.e2e.world import Done, invoke
-
-
-class Place(Holding):
-    """Users 3 to 22; 3 and 4 are members of support@ and have it."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.members([3, 4])
-        assert self.syncd("sync").code == 0
-
-    def account(self, command: str, *words: str, address: str = SUPPORT) -> Done:
-        """Run `syncd account` for the mailbox."""
-        return invoke("account", command, "--config", str(self.station.config), "-c", "1", "-e", address, *words)
-
-    def pins(self) -> dict[int, dict[str, Any]]:
-        """Give what is pinned, by user."""
-        told = invoke("account", "pins", "--config", str(self.station.config), "--output", "json").document["pins"]
-        return {one["user"]: one for one in told}
-
-    def claims(self) -> dict[int, int]:
-        """Give who has an account of ours: user → id."""
-        return {user: one for user, (one, held) in self.station.claims().get((1, SUPPORT), {}).items() if held}
-
-    def ids(self, address: str = SUPPORT) -> dict[int, int]:
-        """Give who has a secondary account: user → id."""
-        return {
-            place[1]: rows[0]["id"]
-            for place, rows in self.station.accounts().items()
-            if place[2] == address and place[3]
-        }
-
-    def sync(self) -> dict[str, int]:
-        """Make a run, which must succeed; give what it did."""
-        done = self.syncd("sync", "--output", "json")
-        assert done.code == 0, (done.err, done.out)
-        return {name: count for name, count in done.summary.items() if name != "unchanged"}
-
-    def quiet(self) -> bool:
-        """Tell whether a run finds nothing to do."""
-        return self.sync() == {}
-
-    def time_passes(self) -> None:
-        """Let the time of all pins come."""
-        self.ledger("UPDATE pins SET until = until - 40 * 86400000")
-
-    def map(self, **changes: Any) -> None:
-        """Write the configuration with another mapping of support@."""
-        source = {"group": f"cn=support,{BASE}"}
-        mapping = {"mailbox": SUPPORT, "context": 1, "sources": [source], "account": ACCOUNT}
-        self.station.configure(mapping | changes)
+from tests.cli.place import Place
+from tests.e2e.world import invoke
 
 
 @pytest.fixture
