@@ -6,7 +6,7 @@ Everything that decides is in `core`; here it is asked in order, and the users w
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -40,6 +40,8 @@ class Consent:
     pauses: Collection[Pause] = ()
     begun: Mapping[MailboxRef, datetime] = field(default_factory=dict)
     """When each mailbox got its first account of ours."""
+    rejected: Mapping[MailboxRef, Set[str]] = field(default_factory=dict)
+    """What a person has rejected, as `core.digest.items` names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +119,20 @@ class Decider:
             ordered = [plans[mailbox.ref] for mailbox in facts.mailboxes]
             idle = _idle(facts.mailboxes, told.pauses)
             idle |= put_off(ordered, told.begun, self.rollout, self.now, idle)
-            judgements = judge(ordered, told.windows, told.approvals, self.ceilings, idle)
+            others = {
+                one.ref: sum(claim.held for claim in facts.claims.get(one.ref, {}).values())
+                for one in facts.census.configured
+                if one.ref not in plans
+            }
+            judgements = judge(
+                ordered,
+                told.windows,
+                told.approvals,
+                self.ceilings,
+                idle,
+                rejected=told.rejected,
+                others=others,
+            )
         return Decision(judgements=judgements, desired=wishes, users=known, prints=prints)
 
     def _planned(self, desired: Desired, users: Users, facts: Facts, prints: Mapping[MailboxRef, str]) -> MailboxPlan:

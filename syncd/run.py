@@ -253,6 +253,7 @@ class Reconciler:
                 approvals=_merged(self.ledger.approvals(now - self.approval), given or {}),
                 pauses=self.ledger.paused(now),
                 begun=self.ledger.begun() if self.rollout else {},
+                rejected=self.ledger.rejected(),
             )
 
         decider = Decider(

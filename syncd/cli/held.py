@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from syncd.ledger.values import HeldPlan
     from syncd.settings.loading import Settings
 
-SIGNS = {"create": "+", "update": "~", "delete": "-", "adopt": "="}
+SIGNS = {"create": "+", "update": "~", "delete": "-", "adopt": "=", "forget": "?"}
 
 
 def held(config: Config, output: As = Output.TEXT) -> None:

@@ -105,8 +105,8 @@ class Objection:
     """A limit that a mailbox's plan exceeds."""
 
     limit: str
-    """removals, additions, updates, suddenly_empty, vanished, configuration; of several mailboxes together: context,
-    removals_per_run."""
+    """removals, additions, updates, suddenly_empty, vanished, configuration, rejected; of several mailboxes together:
+    context, removals_per_run."""
     directions: frozenset[Direction]
     value: int
     allowed: int

@@ -1,7 +1,7 @@
 """The fingerprint of a mailbox's changes: what `approve` names, and the same for the same changes at any time.
 
 A digest is made of one line for each change; `items` names these lines one by one, so that what was approved can be
-told from what came later.
+told from what came later. Claims that would end without a change are named too, but are in no digest.
 """
 
 from __future__ import annotations
@@ -24,9 +24,17 @@ def digest(context: int, mailbox: str, changes: Iterable[Change], adopted: Itera
     return "sha256:" + hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
-def items(context: int, mailbox: str, changes: Iterable[Change], adopted: Iterable[Adoption]) -> frozenset[str]:
-    """Name each change and adoption of one mailbox by what its line in the digest says."""
-    return frozenset(map(_name, _lines(context, mailbox, changes, adopted)))
+def items(
+    context: int,
+    mailbox: str,
+    changes: Iterable[Change],
+    adopted: Iterable[Adoption],
+    forgotten: Iterable[int] = (),
+) -> frozenset[str]:
+    """Name each change and adoption of one mailbox by what its line in the digest says, and each claim that ends."""
+    start = _start(context, mailbox)
+    ending = (f'{start},{user},"forget",{{}}]' for user in forgotten)
+    return frozenset(map(_name, (*_lines(context, mailbox, changes, adopted), *ending)))
 
 
 def item(context: int, mailbox: str, change: Change | Adoption) -> str:

@@ -14,6 +14,8 @@ the extra accounts that `extra: remove` would take, so that many small steps do 
 |                  | an exclusion)          | few the removals are                                                     |
 | vanished         | everything             | more claimed accounts than the removals limit are not stored any more,   |
 |                  |                        | whether their users still are or not (as long as the context has any)    |
+| rejected         | the direction          | it has a change that a person rejected when it was held, whatever the    |
+|                  |                        | numbers are now                                                          |
 | context          | the direction, in all  | what all mailboxes of a context together do exceeds what is allowed      |
 |                  | mailboxes of the context|                                                                         |
 | removals_per_run | removals               | all mailboxes together remove more than that                             |
@@ -22,14 +24,15 @@ Allowed is a percentage of the base, at least the floor, at most the cap. What a
 count for the last two. Held additions hold the updates of the mailbox too when one of them repairs an account whose
 adoption is held. An idle mailbox (staging, paused) is judged and counts for nobody else.
 
-An approval covers what is held when it names its digest, or when all of it was part of what was approved; and when the
-signs that the facts are wrong (`GRAVE`), if there are any, were there to be seen when it was given.
+An approval covers what is held when all of it was part of what was approved (where only its digest is known: when that
+is the digest); and when the signs that the facts are wrong (`GRAVE`), if there are any, were there to be seen when it
+was given. Where accounts have vanished, the claims that would end are a part of what is held.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -55,6 +58,9 @@ def judge(
     approvals: Mapping[MailboxRef, Collection[Approval]],
     ceilings: Ceilings,
     idle: Mapping[MailboxRef, str] | None = None,
+    *,
+    rejected: Mapping[MailboxRef, Set[str]] | None = None,
+    others: Mapping[MailboxRef, int] | None = None,
 ) -> tuple[Judgement, ...]:
     """Say of each plan which directions are held, and why.
 
@@ -64,10 +70,20 @@ def judge(
         approvals: what was approved, by mailbox.
         ceilings: what mailboxes together may change, and how long the window is.
         idle: mailboxes to which nothing is applied now, with the reason.
+        rejected: what a person has rejected, as `core.digest.items` names it, by mailbox.
+        others: how many accounts are claimed of mailboxes that are configured and have no plan, since nobody asked.
     """
     idle = idle or {}
-    of = [objections(plan, windows.get(plan.mailbox.ref, _NO_WINDOW), ceilings.window) for plan in plans]
-    over = [one for one in _shared(plans, of, windows, ceilings, idle) if one.exceeded(one.counts)]
+    of = [
+        objections(
+            plan,
+            windows.get(plan.mailbox.ref, _NO_WINDOW),
+            ceilings.window,
+            (rejected or {}).get(plan.mailbox.ref, frozenset()),
+        )
+        for plan in plans
+    ]
+    over = [one for one in _shared(plans, of, windows, ceilings, idle, others or {}) if one.exceeded(one.counts)]
     judged: list[Judgement] = []
     for number, (plan, own) in enumerate(zip(plans, of, strict=True)):
         found = (*own, *(one.objection() for one in over if number in one.counts))
@@ -82,8 +98,10 @@ def judge(
     return tuple(judged)
 
 
-def objections(plan: MailboxPlan, window: Window, span: timedelta = DAY) -> tuple[Objection, ...]:
-    """Give what one mailbox's plan exceeds by itself."""
+def objections(
+    plan: MailboxPlan, window: Window, span: timedelta = DAY, rejected: Set[str] = frozenset()
+) -> tuple[Objection, ...]:
+    """Give what one mailbox's plan exceeds by itself, and what of it was rejected."""
     limits, base = plan.mailbox.limits, _base(plan, window)
     found: list[Objection] = []
     for name, direction, share, applied in (
@@ -112,6 +130,9 @@ def objections(plan: MailboxPlan, window: Window, span: timedelta = DAY) -> tupl
             "(a database restored from a backup, or another one?)"
         )
         found.append(_objection("vanished", EVERYTHING, lost, allowed, text))
+    if rejected:
+        known = {one.limit for one in found}
+        found += (one for one in _rejected(plan, rejected) if one.limit not in known)
     return tuple(found)
 
 
@@ -125,6 +146,20 @@ def _emptied(plan: MailboxPlan, removals: int, additions: int) -> list[Objection
             text = f"the excluding {source} had members and now has none; {_accounts(additions)} would be added"
             found.append(_objection("suddenly_empty", {ADDITIONS}, additions, 0, text))
     return found
+
+
+def _rejected(plan: MailboxPlan, known: Set[str]) -> Iterator[Objection]:
+    """Object to what a person has rejected; the whole direction waits, as with every limit."""
+    box = plan.mailbox
+    met = [DIRECTION[one.op] for one in plan.changes if items(box.context, box.address, [one], ()) <= known]
+    met += [ADDITIONS for one in plan.adopted if items(box.context, box.address, (), [one]) <= known]
+    if met:
+        text = f"{len(met)} of its changes were rejected by a person"
+        yield _objection("rejected", set(met), len(met), 0, text)
+    if ending := sum(items(box.context, box.address, (), (), [user]) <= known for user in plan.forgotten):
+        which = f"{_accounts(ending)} that {'is' if ending == 1 else 'are'} not stored any more"
+        text = f"{which} would not be ours any more, which a person rejected"
+        yield _objection("vanished", EVERYTHING, ending, 0, text)
 
 
 # --------------------------------------------------------------------------- several mailboxes together
@@ -161,6 +196,7 @@ def _shared(
     windows: Mapping[MailboxRef, Window],
     ceilings: Ceilings,
     idle: Mapping[MailboxRef, str],
+    others: Mapping[MailboxRef, int],
 ) -> list[_Together]:
     """Give the limits of several mailboxes, with what counts for each."""
     counts: dict[tuple[int, Direction], dict[int, int]] = defaultdict(dict)
@@ -176,14 +212,17 @@ def _shared(
     ]
     if ceilings.context is None:
         return found
-    contexts: dict[int, list[MailboxPlan]] = defaultdict(list)
+    contexts: dict[int, list[tuple[int, Window]]] = defaultdict(list)
     for plan in plans:
-        contexts[plan.mailbox.context].append(plan)
+        window = windows.get(plan.mailbox.ref, _NO_WINDOW)
+        contexts[plan.mailbox.context].append((_base(plan, window), window))
+    for ref, claimed in others.items():
+        window = windows.get(ref, _NO_WINDOW)
+        contexts[ref.context].append((_before(claimed, window), window))
     for (context, direction), some in counts.items():
-        mine = [(plan, windows.get(plan.mailbox.ref, _NO_WINDOW)) for plan in contexts[context]]
-        base = sum(_base(plan, window) for plan, window in mine)
+        base = sum(before for before, _ in contexts[context])
         share: Share = getattr(ceilings.context, direction.value)
-        applied = sum(getattr(window, direction.value) for _, window in mine)
+        applied = sum(getattr(window, direction.value) for _, window in contexts[context])
         allowed = share.allowed(base)
         text = (
             f"in all mailboxes of the context together, {_applied(applied, ceilings.window)}{{}} would be "
@@ -219,14 +258,13 @@ def _judged(
     adopted = plan.adopted if ADDITIONS in held else ()
     part = digest(context, address, changes, adopted)
     given = approvals.get(plan.mailbox.ref, ())
-    mine = items(context, address, changes, adopted) if given else frozenset()
+    mine = items(context, address, changes, adopted, ending(plan, found)) if given else frozenset()
     grave = GRAVE & {one.limit for one in found}
     exceeded, beyond = None, mine
     for approval in given:
         seen = approval.limits is None or grave <= approval.limits
-        if seen and (
-            approval.digest in (part, whole) or (mine and approval.items is not None and mine <= approval.items)
-        ):
+        named = approval.digest in (part, whole) if approval.items is None else mine <= approval.items
+        if seen and named:
             return Judgement(plan=plan, digest=whole, approved=approval.digest)
         if approval.items is not None and (exceeded is None or len(mine - approval.items) < len(beyond)):
             exceeded, beyond = approval.digest, mine - approval.items
@@ -249,13 +287,22 @@ def _judged(
     )
 
 
+def ending(plan: MailboxPlan, found: Sequence[Objection]) -> tuple[int, ...]:
+    """Give the users whose claims would end and are a part of what is held: where accounts have vanished."""
+    return plan.forgotten if any(one.limit == "vanished" for one in found) else ()
+
+
 def _objection(limit: str, directions: Set[Direction], value: int, allowed: int, text: str) -> Objection:
     return Objection(limit=limit, directions=frozenset(directions), value=value, allowed=allowed, message=text)
 
 
 def _base(plan: MailboxPlan, window: Window) -> int:
     """Give how many accounts were there when the window began."""
-    return max(0, plan.claimed - window.additions + window.removals) + plan.extras
+    return _before(plan.claimed, window) + plan.extras
+
+
+def _before(claimed: int, window: Window) -> int:
+    return max(0, claimed - window.additions + window.removals)
 
 
 def _count(plan: MailboxPlan, direction: Direction) -> int:

@@ -4,9 +4,10 @@
 |-------------------------------------------------|-------------------------------|--------------------|--------------|
 | nothing is applied to it now (it is idle)       | stays                         | stays              |              |
 | this digest is held, by the same limits         | stays as it is                | superseded         | held         |
-| this digest is held, by other limits            | held for these; rejected stays| superseded         | held         |
+| this digest is held, by other limits, or for    | held for these; rejected stays| superseded         | held         |
+| other claims that would end                     |                               |                    |              |
 | an approval released it, all of it was made     | applied                       | superseded (*)     |              |
-| so, but something of it failed or is still to do| stays                         | stays              |              |
+| so, but something of it failed or is still to do| stays, for the rest           | stays              |              |
 | nothing is held, read completely                |                               | superseded         |              |
 | nothing is held, not complete                   |                               | stays: unknown     |              |
 
@@ -15,8 +16,9 @@ of another digest, whose plan had more; what is `applied` or stays is that one. 
 held when it was approved, as far as they still are in the plan.
 
 A person approves what is held or rejected, rejects what is held or approved; an approval that nobody used for long is
-held again (`expire`). All three are in the journal. By which channels people were told is kept with the plan; held
-for other reasons, or again after an approval expired, it is to be told anew.
+held again (`expire`). All three are in the journal. What was rejected stays so in whatever plan it comes, until that is
+approved or nothing of it is left. By which channels people were told is kept with the plan; held for other reasons, or
+again after an approval expired, it is to be told anew.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from typing import NamedTuple
 
 from syncd.core import digest as digests
 from syncd.core.changes import Adoption, Approval, Change, Direction, Judgement, Objection
+from syncd.core.guard import ending
 from syncd.core.model import MailboxRef
 from syncd.core.verdict import is_held, released
 from syncd.ledger.chain import Chain, Row, by_hand
@@ -39,6 +42,9 @@ from syncd.ledger.values import HeldPlan, Standing
 SHOWN = 1_000
 """Changes of a held plan that are stored for display; its digest covers all of them."""
 
+ENDS = "its account is not stored any more, so the claim on it ends"
+REJECTED = "rejected"
+"""The limit by which a plan is held that has something of a rejected one."""
 _OPEN = "('held', 'approved', 'rejected')"
 _DECISIONS = "('approve', 'reject', 'pause', 'resume', 'pin', 'unpin')"
 _QUERY = (
@@ -105,6 +111,20 @@ def approvals(work: Work, since: datetime) -> dict[MailboxRef, tuple[Approval, .
     ):
         ref = MailboxRef(context, key)
         found[ref] = (*found.get(ref, ()), Approval(digest, _items(items), _limits(objections)))
+    return found
+
+
+def rejected(work: Work) -> dict[MailboxRef, frozenset[str]]:
+    """Give what a person has rejected, by mailbox; a plan that is held for it passes it on to the next one."""
+    found: dict[MailboxRef, frozenset[str]] = {}
+    for context, key, state, items, objections in work.rows(
+        "SELECT m.context, m.address_key, h.state, h.items, h.objections FROM held_plans h "
+        "JOIN mailboxes m ON m.id = h.mailbox WHERE h.state = 'rejected' OR (h.state = 'held' AND h.objections LIKE ?)",
+        (f'%"{REJECTED}"%',),
+    ):
+        if state == "rejected" or REJECTED in _limits(objections):
+            ref = MailboxRef(context, key)
+            found[ref] = found.get(ref, frozenset()) | (_items(items) or frozenset())
     return found
 
 
@@ -194,18 +214,33 @@ def hold(
     for kept in load(work, digest):
         if kept.ref != ref:
             continue
-        if {one["limit"] for one in kept.objections} != {one.limit for one in objections}:
+        if {one["limit"] for one in kept.objections} != {one.limit for one in objections} or (
+            items is not None and kept.items not in (None, frozenset(items))
+        ):
             work.run(
                 "UPDATE held_plans SET objections = ?, approved_at = NULL, approved_by = NULL, told = NULL, "
                 "state = CASE state WHEN 'approved' THEN 'held' ELSE state END "
                 f"WHERE mailbox = ? AND digest = ? AND state IN {_OPEN}",
                 (told, mailbox, digest),
             )
+        if items is not None and kept.items != frozenset(items):
+            _name(work, mailbox, digest, items, plan)
         return
     work.run(
         "INSERT INTO held_plans (digest, mailbox, created, objections, plan, items, state) "
         "VALUES (?, ?, ?, ?, ?, ?, 'held')",
         (digest, mailbox, stamp(at), told, json.dumps(plan), None if items is None else json.dumps(sorted(items))),
+    )
+
+
+def _name(
+    work: Work, mailbox: int, digest: str, items: Collection[str], plan: Mapping[str, object] | None = None
+) -> None:
+    """Note anew what exactly is held under a digest, and what is shown of it."""
+    shown = "" if plan is None else ", plan = ?"
+    work.run(
+        f"UPDATE held_plans SET items = ?{shown} WHERE mailbox = ? AND digest = ? AND state IN {_OPEN}",
+        (json.dumps(sorted(items)), *([] if plan is None else [json.dumps(plan)]), mailbox, digest),
     )
 
 
@@ -245,7 +280,7 @@ def note(
         if judgement.idle:
             continue
         if judgement.approved in plans:
-            if made is None or _left(judgement, _items(plans[judgement.approved].items), made):
+            if made is None or _goes_on(work, mailbox, judgement, _items(plans[judgement.approved].items), made):
                 continue
             work.run(
                 f"UPDATE held_plans SET state = 'applied' WHERE mailbox = ? AND digest = ? AND state IN {_OPEN}",
@@ -255,19 +290,32 @@ def note(
             if plans and judgement.plan.complete:
                 supersede(work, mailbox)
             continue
-        limits = frozenset(objection.limit for objection in judgement.objections)
-        if {digest: one.limits for digest, one in plans.items()} != {judgement.held_digest: limits}:
-            ref, told = judgement.plan.mailbox.ref, items(judgement)
+        limits, told = frozenset(objection.limit for objection in judgement.objections), items(judgement)
+        known = {digest: (one.limits, _items(one.items)) for digest, one in plans.items()}
+        if known != {judgement.held_digest: (limits, told)}:
+            ref = judgement.plan.mailbox.ref
             hold(work, ref, judgement.held_digest, judgement.objections, shown(judgement), at, told)
 
 
-def _left(judgement: Judgement, approved: Collection[str] | None, made: Collection[Place]) -> bool:
-    """Tell whether something is still to do of what was approved; None = nobody knows what exactly that was."""
+def _goes_on(
+    work: Work, mailbox: int, judgement: Judgement, approved: frozenset[str] | None, made: Collection[Place]
+) -> bool:
+    """Tell whether something is still to do of what was approved, for which the approval then stays: for the rest."""
+    open_changes = [change for change in released(judgement) if place_of(change) not in made]
+    if approved is None:  # nobody knows what exactly that was
+        return bool(open_changes)
+    box = judgement.plan.mailbox
+    left = not approved.isdisjoint(digests.items(box.context, box.address, open_changes, ()))
+    if left and judgement.approved is not None and (used := approved & _made(judgement, made)):
+        _name(work, mailbox, judgement.approved, approved - used)
+    return left
+
+
+def _made(judgement: Judgement, made: Collection[Place]) -> frozenset[str]:
+    """Name what was made of a judgement; adoptions are made by noting them."""
     mailbox = judgement.plan.mailbox
-    open_changes = (change for change in released(judgement) if place_of(change) not in made)
-    if approved is None:
-        return any(True for _ in open_changes)
-    return any(digests.item(mailbox.context, mailbox.address, change) in approved for change in open_changes)
+    changes = [change for change in released(judgement) if place_of(change) in made]
+    return digests.items(mailbox.context, mailbox.address, changes, judgement.plan.adopted)
 
 
 def items(judgement: Judgement) -> frozenset[str]:
@@ -275,7 +323,9 @@ def items(judgement: Judgement) -> frozenset[str]:
     mailbox = judgement.plan.mailbox
     changes = [change for change in judgement.plan.changes if is_held(judgement, change)]
     adopted = judgement.plan.adopted if Direction.ADDITIONS in judgement.held else ()
-    return digests.items(mailbox.context, mailbox.address, changes, adopted)
+    return digests.items(
+        mailbox.context, mailbox.address, changes, adopted, ending(judgement.plan, judgement.objections)
+    )
 
 
 def shown(judgement: Judgement) -> dict[str, object]:
@@ -291,6 +341,12 @@ def shown(judgement: Judgement) -> dict[str, object]:
             if judgement.beyond and digests.item(mailbox.context, mailbox.address, one) in judgement.beyond:
                 told["new"] = True
             changes.append(told)
+    for user in ending(judgement.plan, judgement.objections):
+        total += 1
+        if len(changes) < SHOWN:
+            told = {"op": "forget", "context": mailbox.context, "user": user, "login": "", "mailbox": mailbox.address}
+            new = digests.items(mailbox.context, mailbox.address, (), (), [user]) <= judgement.beyond
+            changes.append({**told, "path": [], "fields": {}, "reason": ENDS, **({"new": True} if new else {})})
     return {"changes": changes, "total": total}
 
 

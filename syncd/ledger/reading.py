@@ -81,6 +81,11 @@ class Reader:
         with self._database.reading() as work:
             return held.approvals(work, since)
 
+    def rejected(self) -> dict[MailboxRef, frozenset[str]]:
+        """Give what a person has rejected and nobody approved since, as `core.digest.items` names it."""
+        with self._database.reading() as work:
+            return held.rejected(work)
+
     def pins(self, now: datetime) -> dict[MailboxRef, dict[int, Pin]]:
         """Give the pins in force by mailbox and user; mailboxes without one are left out."""
         with self._database.reading() as work:

@@ -143,6 +143,10 @@ class RehearsedLedger:
         """Give what is approved: nothing."""
         return {}
 
+    def rejected(self) -> dict[MailboxRef, frozenset[str]]:
+        """Give what is rejected: nothing."""
+        return {}
+
     def paused(self, _now: datetime) -> tuple[Pause, ...]:
         """Give what is paused: nothing."""
         return ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 
 from syncd.core.changes import Adoption, Approval, Change, Direction, Judgement, MailboxPlan, Op
 from syncd.core.digest import digest, items
@@ -68,15 +68,17 @@ def judged(
     approved: Mapping[MailboxRef, Collection[str | Approval]] | None = None,
     per_run: int = MANY,
     idle: Mapping[MailboxRef, str] | None = None,
+    rejected: Mapping[MailboxRef, Set[str]] | None = None,
+    others: Mapping[MailboxRef, int] | None = None,
     **ceilings: object,
 ) -> tuple[Judgement, ...]:
-    """Judge plans with nothing in the window, nothing approved and nothing idle unless told."""
+    """Judge plans with nothing in the window, nothing approved or rejected and nothing idle unless told."""
     approvals = {
         ref: [Approval(one) if isinstance(one, str) else one for one in given]
         for ref, given in (approved or {}).items()
     }
     over = Ceilings(removals_per_run=per_run, **ceilings)  # type: ignore[arg-type]
-    return judge(plans, windows or {}, approvals, over, idle)
+    return judge(plans, windows or {}, approvals, over, idle, rejected=rejected, others=others)
 
 
 def whole(plan: MailboxPlan) -> str:

@@ -230,24 +230,43 @@ def test_a_sign_in_an_equal_digest_has_to_be_seen_too() -> None:
     assert judged(now, approved={REF: [given]})[0].held == {REMOVALS}
 
 
-# --------------------------------------------------------------------------- nothing to name
+# --------------------------------------------------------------------------- claims that would end
 
 LOST = made(forgotten=(4, 5, 6, 7), missing=4)
+ENDING = items(1, ADDRESS, (), (), LOST.forgotten)
 
 
 @pytest.mark.parametrize(
     ("given", "passes"),
     [
         pytest.param(consent(OVER, *Op), False, id="of other changes"),
+        pytest.param(Approval(whole(LOST), frozenset()), False, id="of nothing, under its digest"),
         pytest.param(Approval("sha256:x", frozenset()), False, id="of nothing, under another digest"),
-        pytest.param(Approval(whole(LOST), frozenset()), True, id="its digest"),
-        pytest.param(Approval(whole(LOST), frozenset(), frozenset({"vanished"})), True, id="its digest and its reason"),
-        pytest.param(Approval(whole(LOST), frozenset(), frozenset({"removals"})), False, id="for another reason"),
-        pytest.param(Approval(whole(LOST)), True, id="its digest alone"),
+        pytest.param(Approval("sha256:x", ENDING), True, id="all of them"),
+        pytest.param(Approval("sha256:x", ENDING | {"more"}), True, id="more of them"),
+        pytest.param(Approval(whole(LOST), ENDING - {min(ENDING)}), False, id="not all of them"),
+        pytest.param(Approval(whole(LOST), ENDING, frozenset({"vanished"})), True, id="for this reason"),
+        pytest.param(Approval(whole(LOST), ENDING, frozenset({"removals"})), False, id="for another reason"),
+        pytest.param(Approval(whole(LOST)), True, id="its digest, all that is known"),
     ],
 )
-def test_claims_that_would_end_are_released_by_their_digest_only(given: Approval, *, passes: bool) -> None:
-    """Where nothing is held but the end of claims every approval has all of it, so only the digest itself counts."""
+def test_claims_that_would_end_are_released_one_by_one(given: Approval, *, passes: bool) -> None:
+    """Where accounts have vanished the claims that would end are part of what is approved, although no change is."""
     (judgement,) = judged(LOST, approved={REF: [given]})
     assert (judgement.approved == given.digest) is passes
     assert (judgement.held == frozenset()) is passes
+
+
+def test_a_claim_that_ends_for_itself_needs_no_approval() -> None:
+    """Where few accounts are missing, claims end beside what a limit holds, and an approval need not have seen them."""
+    plan = made(deletes=4, forgotten=(4,), missing=1)
+    (judgement,) = judged(plan, approved={REF: [consent(FIVE, Op.DELETE)]})
+    assert judgement.approved == part(FIVE, Op.DELETE)
+
+
+def test_more_claims_that_would_end_are_told_as_the_difference() -> None:
+    """Who approved the end of four claims is told how many more there are now."""
+    more = replace(LOST, forgotten=(4, 5, 6, 7, 8, 9), missing=6)
+    (judgement,) = judged(more, approved={REF: [Approval("sha256:x", ENDING)]})
+    assert judgement.beyond == items(1, ADDRESS, (), (), (8, 9))
+    assert "to sha256:x, but 2 of 6 changes were not part of it" in judgement.objections[0].message

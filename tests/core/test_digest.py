@@ -170,3 +170,12 @@ def test_many_changes_of_one_kind_are_told_apart_by_their_users() -> None:
     many = [change(user=user, new=RIGHT._replace(login=login)) for user in range(50) for login in ("a", "b")]
     assert len(items(1, ADDRESS, many, [])) == 100
     assert digest(1, ADDRESS, many, []) != digest(1, ADDRESS, many[1:], [])
+
+
+def test_claims_that_end_are_named_apart() -> None:
+    """The end of a claim has a name of its own for each mailbox, context and user, unlike that of any change."""
+    ends = [items(1, "a@x.org", (), (), [4]), items(1, "b@x.org", (), (), [4]), items(2, "a@x.org", (), (), [4])]
+    assert len(frozenset().union(*ends, items(1, "a@x.org", (), (), [5]))) == 4
+    removal = Change(op=Op.DELETE, context=1, user=4, login="", mailbox="a@x.org", account=1)
+    assert items(1, "a@x.org", [removal], (), [4]) == items(1, "a@x.org", [removal], ()) | ends[0]
+    assert not ends[0] & items(1, "a@x.org", [removal], ())

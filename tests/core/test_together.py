@@ -9,7 +9,7 @@ import pytest
 
 from syncd.core.changes import Direction, Judgement, MailboxPlan, Op
 from syncd.core.limits import Limits, Share, Window
-from syncd.core.model import Source
+from syncd.core.model import MailboxRef, Source
 from syncd.core.verdict import released
 from tests.core.judging import (
     ADDITIONS,
@@ -271,3 +271,21 @@ def test_a_context_and_the_run_are_told_both() -> None:
 def test_nothing_to_judge_is_nothing() -> None:
     """Without plans there are no judgements, whatever was approved."""
     assert judged(context=CONTEXT, approved={mailbox().ref: {"sha256:x"}}) == ()
+
+
+@pytest.mark.parametrize(
+    ("claimed", "window", "allowed"),
+    [(10, Window(), None), (7, Window(removals=3), 9), (8, Window(removals=2), None), (17, Window(additions=7), None)],
+)
+def test_mailboxes_without_a_plan_count_for_their_context(claimed: int, window: Window, allowed: int | None) -> None:
+    """What others of the context had when the window began, and lost since, counts though nobody asked for them now."""
+    one = made(deletes=7, claimed=20, limits=Limits(removals=Share(percent=0, floor=9)))
+    sales, elsewhere = MailboxRef(1, "sales@mycompany.com"), MailboxRef(2, "sales@mycompany.com")
+    (judgement,) = judged(
+        one,
+        windows={sales: window, elsewhere: Window(removals=99)},
+        others={sales: claimed, elsewhere: 1000},
+        context=Limits(removals=Share(percent=30, floor=0)),
+    )
+    found = [(objection.value, objection.allowed) for objection in judgement.objections]
+    assert found == ([] if allowed is None else [(7 + window.removals, allowed)])

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from syncd.core.changes import Adoption, Approval, Direction, Op, Outcome
-from syncd.core.digest import item
+from syncd.core.changes import Adoption, Approval, Direction, Judgement, Op, Outcome
+from syncd.core.digest import item, items
 from syncd.ledger import held
 from syncd.ledger.ledger import Ledger
 from tests.ledger.making import FIELDS, NOON, PATH, SALES, SUPPORT, change, judgement, objection, report
@@ -274,3 +274,74 @@ def test_a_plan_is_held_by_hand(ledger: Ledger) -> None:
         ledger.hold(SUPPORT, digest, [objection()], {"changes": [], "total": 7}, NOON)
     (plan,) = ledger.held()
     assert (plan.digest, plan.plan["total"]) == ("sha256:b", 7)
+
+
+# --------------------------------------------------------------------------- what was seen, used up and rejected
+
+
+def vanished(*users: int, digest: str = "sha256:a") -> Judgement:
+    """Give a judgement that holds the end of claims of these users."""
+    return judgement(held=digest, limits=["vanished"], forgotten=users)
+
+
+def test_claims_that_would_end_are_shown(ledger: Ledger) -> None:
+    """They are in the plan that is shown and counted, with those that came after an approval marked as new."""
+    beyond = items(1, SUPPORT.key, (), (), [5])
+    ledger.finish(report(replace(vanished(4, 5), beyond=beyond)))
+    [plan] = ledger.held()
+    assert plan.plan["total"] == 2
+    shown = [(one["op"], one["user"], one.get("new")) for one in plan.plan["changes"]]  # type: ignore[attr-defined]
+    assert shown == [("forget", 4, None), ("forget", 5, True)]
+    assert plan.items == items(1, SUPPORT.key, (), (), [4, 5])
+
+
+@pytest.mark.parametrize(("state", "after"), [("held", "held"), ("approved", "held"), ("rejected", "rejected")])
+def test_other_claims_that_would_end_are_another_question(ledger: Ledger, state: str, after: str) -> None:
+    """Under the same digest more claims may end: these are shown, and an approval that did not know them is void."""
+    ledger.finish(report(vanished(4)))
+    decide(ledger, "sha256:a", state)
+    ledger.finish(report(vanished(4, 5), run="r2", hours=1))
+    [plan] = ledger.held()
+    assert (plan.state, plan.approved_by, plan.plan["total"]) == (after, None, 2)
+    assert plan.items == items(1, SUPPORT.key, (), (), [4, 5])
+
+
+def test_what_an_older_syncd_held_is_named_by_the_next_run(ledger: Ledger) -> None:
+    """A plan of which only the digest was known, approved or not, gets its names and keeps its state."""
+    removal = change(Op.DELETE, 3)
+    ledger.hold(SUPPORT, "sha256:a", [objection()], {}, NOON)
+    ledger.approve("sha256:a", "root", NOON)
+    ledger.finish(report(judgement(held="sha256:a", changes=(removal,))))
+    [plan] = ledger.held()
+    assert (plan.state, plan.items) == ("approved", items(1, SUPPORT.key, [removal], ()))
+
+
+def test_what_was_made_is_no_part_of_an_approval_any_more(ledger: Ledger) -> None:
+    """An approval that stays for what failed covers that and nothing that was made."""
+    changes = (change(Op.DELETE, 3), change(Op.DELETE, 4))
+    ledger.finish(report(judgement(held="sha256:a", changes=changes)))
+    ledger.approve("sha256:a", "root", NOON)
+    told = report(judgement(approved="sha256:a", changes=changes), run="r2")
+    ledger.finish(replace(told, outcomes=(Outcome(change=changes[0], result="applied"),)))
+    [approval] = ledger.approvals(NOON)[SUPPORT]
+    assert approval.items == items(1, SUPPORT.key, changes[1:], ())
+    ledger.finish(report(judgement(held="sha256:a", changes=changes), run="r3", hours=1))
+    [plan] = ledger.held()
+    assert (plan.state, plan.items) == ("held", items(1, SUPPORT.key, changes, ()))
+
+
+def test_what_was_rejected_is_remembered_until_it_is_approved_or_over(ledger: Ledger) -> None:
+    """It is known as long as it is rejected or a plan is held for it; approved, or not planned any more, it is over."""
+    some, fewer = (change(Op.DELETE, 3), change(Op.DELETE, 4)), (change(Op.DELETE, 4),)
+    ledger.finish(report(judgement(held="sha256:a", changes=some), judgement(SALES, held="sha256:s")))
+    assert ledger.rejected() == {}
+    ledger.reject("sha256:a", "anna", NOON)
+    assert ledger.rejected() == {SUPPORT: items(1, SUPPORT.key, some, ())}
+    ledger.finish(report(judgement(held="sha256:b", limits=["rejected"], changes=fewer), run="r2"))
+    assert digests(ledger) == {"sha256:b": "held", "sha256:s": "held"}
+    assert ledger.rejected() == {SUPPORT: items(1, SUPPORT.key, fewer, ())}
+    ledger.approve("sha256:b", "anna", NOON)
+    assert ledger.rejected() == {}
+    ledger.reject("sha256:b", "anna", NOON)
+    ledger.finish(report(judgement(), run="r3"))
+    assert ledger.rejected() == {}
