@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection
 from sqlalchemy.engine import URL
 
 from syncd.core.model import Secret
-from syncd.openxchange.connect import StoreOptions
+from syncd.openxchange.connect import StoreOptions, by_mysqlclient
 from syncd.openxchange.jdbc import Server, server_of
 from syncd.openxchange.obfuscation import Obfuscation
 from syncd.openxchange.packing import records, unpack
@@ -148,6 +148,7 @@ def _pools(connection: Connection, options: ConfigdbOptions) -> dict[int, _Pool]
 
 
 def _options(place: Place, pool: _Pool, options: ConfigdbOptions) -> StoreOptions:
-    url = URL.create("mysql", username=pool.login, host=place.host, port=place.port, database=place.schema)
+    driver = "mysql+mysqldb" if by_mysqlclient(options.configdb.url.partition("://")[0]) else "mysql"
+    url = URL.create(driver, username=pool.login, host=place.host, port=place.port, database=place.schema)
     text = url.render_as_string(hide_password=True)
     return replace(options.pools, url=text, password=pool.password, obfuscation=options.obfuscation, configdb=None)

@@ -2,12 +2,14 @@
 
 MySQL and MariaDB are spoken to in strict mode (else too long values would be cut silently, ox-facts 8.7), in utf8mb4,
 with a timeout on everything, and over verified TLS unless the server is on this machine or the options say otherwise.
+The driver is PyMySQL, or mysqlclient where the URL says `mysql+mysqldb://` (to which `localhost` is the socket).
 SQLite serves the playground and the tests: writing transactions are `BEGIN IMMEDIATE`, and it gets functions for what
 MySQL does by collation.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import random
 import sqlite3
@@ -57,7 +59,10 @@ class StoreOptions:
     """Where the Open-Xchange tables are and how to treat them; all times in seconds."""
 
     url: str
-    """`mysql://user@host:3306/oxdatabase_5`, `mariadb://…` (`?unix_socket=PATH`) or `sqlite:///PATH`."""
+    """`mysql://user@host:3306/oxdatabase_5`, `mariadb://…` (`?unix_socket=PATH`) or `sqlite:///PATH`.
+
+    `mysql+mysqldb://…` takes the driver mysqlclient, all else PyMySQL.
+    """
     password: Secret | None = None
     tls: Tls | None = None
     """None = verified TLS with the system's CAs; in clear to this machine itself (loopback, unix socket)."""
@@ -178,8 +183,16 @@ def _url(options: StoreOptions, section: str) -> URL:
         raise ConfigurationError((f"openxchange {section} url: {backend!r} is not mysql, mariadb or sqlite",))
     if backend == "sqlite":
         return url
-    url = url.set(drivername="mysql+pymysql")
+    if by_mysqlclient(url.drivername) and importlib.util.find_spec("MySQLdb") is None:
+        text = "needs the package mysqlclient, which comes with the extra mysqlclient: pip install 'syncd[mysqlclient]'"
+        raise ConfigurationError((f"openxchange.{section}.url: {text}",))
+    url = url.set(drivername="mysql+mysqldb" if by_mysqlclient(url.drivername) else "mysql+pymysql")
     return url.set(password=options.password.reveal()) if options.password else url
+
+
+def by_mysqlclient(scheme: str) -> bool:
+    """Tell whether the scheme of a URL selects the driver mysqlclient."""
+    return scheme.endswith("+mysqldb")
 
 
 def _mysql(url: URL, arguments: dict[str, object], isolation_level: IsolationLevel) -> Engine:
@@ -195,35 +208,52 @@ def _mysql(url: URL, arguments: dict[str, object], isolation_level: IsolationLev
 
 
 def _arguments(url: URL, options: StoreOptions, section: str) -> dict[str, object]:
-    """Give what PyMySQL is told of a connection."""
+    """Give what the driver is told of a connection; the C library takes whole seconds only."""
+    native = by_mysqlclient(url.drivername)
     return {
         "charset": "utf8mb4",
         "connect_timeout": max(1, round(options.connect_timeout)),
-        "read_timeout": options.read_timeout,
-        "write_timeout": options.write_timeout,
+        "read_timeout": max(1, round(options.read_timeout)) if native else options.read_timeout,
+        "write_timeout": max(1, round(options.write_timeout)) if native else options.write_timeout,
         "sql_mode": _SQL_MODE,
         "init_command": f"SET SESSION innodb_lock_wait_timeout = {max(1, round(options.lock_timeout))},"
         f" SESSION group_concat_max_len = {ROOM}",
+        **({"local_infile": 0, "multi_statements": False} if native else {}),  # as PyMySQL has them by default
         **_protection(url, options.tls, section),
     }
 
 
 def _protection(url: URL, tls: Tls | None, section: str) -> dict[str, object]:
-    """Give PyMySQL's TLS arguments; one context for all connections, since making one takes 20 ms."""
-    if tls is None and (url.query.get("unix_socket") or _loopback(url.host)):
-        return {"ssl_disabled": True}
+    """Give the driver's TLS arguments; one context for all of PyMySQL's connections, since making one takes 20 ms."""
+    near = tls is None and bool(url.query.get("unix_socket") or _loopback(url.host))
     tls = tls or Tls()
-    if not tls.enabled:
+    in_clear = near or not tls.enabled
+    if by_mysqlclient(url.drivername):
+        mode = "DISABLED" if in_clear else "VERIFY_IDENTITY" if tls.verify else "REQUIRED"
+        return {"ssl_mode": mode, **({"ssl": {"ca": _readable(tls.ca, section)}} if tls.ca and not in_clear else {})}
+    if in_clear:
         return {"ssl_disabled": True}
     try:
         context = ssl.create_default_context(cafile=tls.ca)
     except OSError as error:
-        problem = f"openxchange.{section}.tls.ca: cannot read {tls.ca}: {error.strerror or error}"
-        raise ConfigurationError((problem,)) from None
+        raise _unreadable(str(tls.ca), section, error) from None
     if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return {"ssl": context}
+
+
+def _readable(ca: str, section: str) -> str:
+    """Make sure that a file has certificates; the C library would trust nobody, and say nothing of the file."""
+    try:
+        ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        raise _unreadable(ca, section, error) from None
+    return ca
+
+
+def _unreadable(ca: str, section: str, error: OSError) -> ConfigurationError:
+    return ConfigurationError((f"openxchange.{section}.tls.ca: cannot read {ca}: {error.strerror or error}",))
 
 
 def _loopback(host: str | None) -> bool:

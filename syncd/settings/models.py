@@ -134,6 +134,10 @@ class DatabaseTls(Section):
 
 
 _DatabaseUrl = Annotated[str, Checked(syntax.database_url, pattern=r"^(mysql\+pymysql|mariadb\+pymysql|sqlite)://")]
+_StoreUrl = Annotated[
+    str,
+    Checked(syntax.store_url, pattern=r"^(mysql\+pymysql|mariadb\+pymysql|mysql\+mysqldb|mariadb\+mysqldb|sqlite)://"),
+]
 _SwitchableTls = Annotated[
     DatabaseTls | None,
     WrapValidator(_off, json_schema_input_type=DatabaseTls | Literal[False]),
@@ -143,8 +147,8 @@ _SwitchableTls = Annotated[
 class Database(Section):
     """A database: where, as whom, and how verified."""
 
-    url: _DatabaseUrl
-    """SQLAlchemy URL with the user's name and without the password."""
+    url: _StoreUrl
+    """SQLAlchemy URL with the user's name and without the password; mysql+mysqldb:// takes the driver mysqlclient."""
     password: SecretRef | None = None
     """The user's password, by reference."""
     tls: _SwitchableTls = DatabaseTls()

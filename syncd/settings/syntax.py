@@ -21,6 +21,7 @@ _DEPTH = 50
 """Levels of parentheses in a filter, as the directory reads them (`syncd.directory.request`)."""
 _DIRECTORY = ("ldap", "ldaps", "ldapi", "ldif")
 _DATABASE = ("mysql+pymysql", "mariadb+pymysql", "sqlite")
+_STORE = (*_DATABASE, "mysql+mysqldb", "mariadb+mysqldb")
 _CRON = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
 _NAMES = {
     "month": ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
@@ -116,9 +117,18 @@ def directory_url(value: object) -> str:
 
 def database_url(value: object) -> str:
     """Accept a SQLAlchemy URL for MySQL, MariaDB or SQLite, without a password in it."""
+    return _database_url(value, _DATABASE)
+
+
+def store_url(value: object) -> str:
+    """Accept the same for a database of Open-Xchange, which may be reached by mysqlclient, too (`mysql+mysqldb://`)."""
+    return _database_url(value, _STORE)
+
+
+def _database_url(value: object, schemes: tuple[str, ...]) -> str:
     url = _split(value)
-    if url.scheme not in _DATABASE:
-        known = " or ".join(f"{scheme}://" for scheme in _DATABASE)
+    if url.scheme not in schemes:
+        known = " or ".join(f"{scheme}://" for scheme in schemes)
         raise ValueError(f"must begin with {known}")
     if ":" in url.netloc.rpartition("@")[0] or re.search(r"(?i)passw(or)?d=", url.query):
         raise ValueError("must not contain a password; give it by reference: password: {file: PATH}")

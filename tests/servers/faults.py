@@ -21,14 +21,14 @@ class FaultProxy:
         connections: how many were accepted so far.
     """
 
-    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1", *, listen: str = "127.0.0.1") -> None:
         self._target = (host, port)
         self.cut_after: int | None = None
         self.how: Literal["reset", "end", "silence"] = "reset"
         self.failures: int | None = None
         self.connections = 0
         self._plugs: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((listen, 0))
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 

@@ -139,6 +139,17 @@ def test_database_urls_are_accepted(url: str) -> None:
     assert syntax.database_url(url) == url
 
 
+def test_the_other_driver_is_for_open_xchange_only() -> None:
+    """A URL may select mysqlclient for a database of Open-Xchange, by the same rules; the ledger's may not."""
+    url = "mysql+mysqldb://u@h/d"
+    assert syntax.store_url(url) == url
+    for wrong in ("mysql+mysqldb://u:p@h/d", "mysql+mysqldb://h/d", "mysql+asyncmy://u@h/d"):
+        with pytest.raises(ValueError, match="must"):
+            syntax.store_url(wrong)
+    with pytest.raises(ValueError, match=r"must begin with mysql\+pymysql://"):
+        syntax.database_url(url)
+
+
 @pytest.mark.parametrize(
     "url",
     [
