@@ -8,8 +8,8 @@ from itertools import permutations
 import pytest
 
 from syncd.core.desire import desire
-from syncd.core.listed import read_listed
-from syncd.core.model import Claim, MailboxRef, Source
+from syncd.core.listed import read_group, read_listed
+from syncd.core.model import Claim, GroupRead, MailboxRef, Source
 from syncd.core.reads import Member, Proof, SourceRead
 from tests.core.desiring import BOTH, decided
 from tests.core.strategies import (
@@ -48,6 +48,23 @@ def test_two_entries_of_one_user_are_told() -> None:
     two = member("b", logins=("berta",))
     notes = decided(read(SUPPORT, member("berta"), two)).notes
     assert notes == (f"{dn_of('berta')} and {two.dn} are both user 4 (berta)",)
+
+
+def test_who_is_in_a_group_of_open_xchange_too_is_no_second_entry() -> None:
+    """A group of Open-Xchange beside the directory, whichever comes first, is usual as well."""
+    group = Source(kind="ox_group", value="0", context=1)
+    for sources in ((SUPPORT, group), (group, SUPPORT)):
+        everybody = read_group(group, {"0": GroupRead((4, 5))})
+        desired = decided(read(SUPPORT, member("berta")), everybody, box=mailbox(sources=sources))
+        assert (set(desired.accounts), desired.notes) == ({4, 5}, ())
+
+
+def test_few_entries_of_one_user_are_all_told() -> None:
+    """As long as there are three pairs nothing is left out."""
+    entries = [member(f"b{number}", logins=("berta",)) for number in range(4)]
+    notes = decided(read(SUPPORT, *entries)).notes
+    assert len(notes) == 3
+    assert not any("more such" in note for note in notes)
 
 
 def test_many_entries_of_one_user_are_told_in_few_lines() -> None:
@@ -149,6 +166,29 @@ def test_a_claims_member_counts_as_there_when_present_or_listed(
     assert reason is None if words is None else reason is not None and words in reason
 
 
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (read(SUPPORT, dangling=[dn_of("berta")]), "its DN is still listed, but the entry was not found"),
+        (
+            read(SUPPORT, dangling=["memberuid=berta"]),
+            "a member of its name is still listed, but the entry was not found",
+        ),
+        (
+            read(SUPPORT, member("berta", id="new", logins=())),
+            "an entry with its member's DN is still there, without an unambiguous user",
+        ),
+        (
+            read(SUPPORT, member("berta", logins=())),
+            "its member is still there: the login attribute is missing in the directory entry, or may not be read",
+        ),
+    ],
+)
+def test_why_a_claims_member_counts_as_there_is_one_sentence(found: SourceRead, text: str) -> None:
+    """The reason says what of the member is there, and what is not."""
+    assert decided(found).member_is_there(claim(4)) == text
+
+
 def test_only_including_sources_have_dangling_members() -> None:
     """A member that an exclusion lists without an entry says nothing about who should have the mailbox."""
     desired = decided(read(SUPPORT, dangling=["memberuid=x"]), read(BARRED, dangling=["memberuid=y"]))
@@ -234,3 +274,6 @@ def test_listed_exclusions_without_an_entry_are_told() -> None:
     """Somebody who is listed in an exclusion without an entry excludes nobody, and the notes say so."""
     notes = decided(read(SUPPORT), read(BARRED, dangling=[dn_of("gone")])).notes
     assert [note for note in notes if "1 listed without an entry exclude nobody: " + dn_of("gone") in note]
+    several = [f"memberuid={name}" for name in "dbca"]
+    (note,) = decided(read(SUPPORT), read(BARRED, dangling=several)).notes
+    assert note == f"{BARRED}: 4 listed without an entry exclude nobody: memberuid=a, memberuid=b, memberuid=c"

@@ -171,7 +171,7 @@ def test_who_is_nobody_by_any_rule_is_told_why(ways: list[tuple[By, list[str]]],
 @pytest.mark.parametrize(
     ("value", "number"),
     [
-        ("6", 6), ("0006", 6), ("2147483647", 2147483647), ("0" * 5000 + "6", 6),
+        ("6", 6), ("1", 1), ("0006", 6), ("X6", None), ("2147483647", 2147483647), ("0" * 5000 + "6", 6),
         ("2147483648", None), ("9" * 5000, None), ("0", None), ("", None), ("-6", None), (" 6", None), ("6.0", None),
         ("٦", None), ("²", None), ("1_0", None),
     ],
@@ -179,7 +179,20 @@ def test_who_is_nobody_by_any_rule_is_told_why(ways: list[tuple[By, list[str]]],
 def test_a_user_number_is_one_that_the_column_may_hold(value: str, number: int | None) -> None:
     """Text of any length is a number from 1 to the largest that Open-Xchange has, or none; nothing is an error."""
     assert user_number(value) == number
-    assert identify(known_by("x", ("id", [value])), PEOPLE) == number or number is None
+    assert identify(known_by("x", ("id", [value])), PEOPLE) == number or number in {1, None}
+
+
+@pytest.mark.parametrize(
+    ("by", "what"), [("login", "logins name"), ("mail", "values by mail name"), ("id", "values by id name")]
+)
+def test_a_member_who_is_two_users_is_told_what_named_them(by: By, what: str) -> None:
+    """The reason says by which rule, and names both users with what stands for them."""
+    known = users({4: "berta", 5: "carol"})
+    values = {"login": ["berta", "carol"], "mail": ["berta@x.org", "carol@x.org"], "id": ["4", "5"]}[by]
+    one, two = values
+    assert identify(known_by("x", (by, values)), known) == (
+        f"ambiguous: its {what} several users of Open-Xchange: {one} (user 4) and {two} (user 5)"
+    )
 
 
 def test_a_rule_shows_itself_as_configured() -> None:

@@ -57,6 +57,8 @@ def test_the_users_of_a_group_are_its_members() -> None:
     assert identify(read.members["ox:1/5"], users({4: "berta"})) == "no user number '5' in context 1"
     assert read.members["ox:1/4"].path == ("ox_group sales",)
     assert (read.proof.server, read.proof.groups, read.proof.values) == ("Open-Xchange", 1, {"user": 2})
+    assert read.proof.identity == "database"
+    assert [(one.dn, one.key) for one in read.members.values()] == [("oxuserid=4",) * 2, ("oxuserid=5",) * 2]
 
 
 def test_an_empty_group_is_complete() -> None:
