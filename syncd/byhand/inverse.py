@@ -2,7 +2,8 @@
 
 | applied | its inverse                              | nothing to do when   | refused when                             |
 |---------|------------------------------------------|----------------------|------------------------------------------|
-| create  | the account is deleted                   | it is gone           | a source names the user (*)              |
+| create  | the account is deleted                   | it is gone           | a source names the user (*); it is not   |
+|         |                                          |                      | ours any more, unless a person made it   |
 | delete  | an account as the journal has it, with   | the user has one     | no source names the user (*); something  |
 |         | what the mapping enforces, and passwords | again                | else is in its place; the user is gone   |
 | update  | the values before are written back       | they are there, or   | the configuration enforces another one;  |
@@ -124,10 +125,20 @@ def _same(entry: Entry, standing: Standing) -> Observed | Step:
     return found
 
 
+def _theirs(entry: Entry, standing: Standing) -> Step | None:
+    """Refuse what a run did to an account that was let go of since (rule 1); what persons did stays theirs to undo."""
+    claim = standing.claims.get(entry.user)
+    if entry.path[:1] == (BY_HAND,) or (claim is not None and claim.account == entry.account):
+        return None
+    return Step(entry=entry, refused="the account is not ours any more")
+
+
 def _taken(hand: Hand, entry: Entry, standing: Standing) -> Step:
     account = _same(entry, standing)
     if isinstance(account, Step):
         return account
+    if (theirs := _theirs(entry, standing)) is not None:
+        return theirs
     change = hand.change(Op.DELETE, standing.mailbox, entry.user, _login(entry, standing), account.id)
     step = Step(entry=entry, change=replace(change, old=account.fields, reason=reason_of(entry)))
     kept = standing.kept(entry.user)
@@ -231,6 +242,8 @@ def _written_back(hand: Hand, entry: Entry, standing: Standing, *, leaving: bool
     mailbox, account = standing.mailbox, _same(entry, standing)
     if isinstance(account, Step):
         return account
+    if (theirs := _theirs(entry, standing)) is not None:
+        return theirs
     if not isinstance(hand.store, EditsAccounts):
         return Step(entry=entry, refused="single values cannot be written this way yet")
     now = standing.rows.get((entry.user, account.id))

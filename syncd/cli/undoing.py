@@ -48,8 +48,11 @@ def undo(
     done while a part of it is refused (unless --partial is given) or held by a limit.
     """
     from syncd.byhand.undoing import Undo  # noqa: PLC0415
+    from syncd.errors import SyncdError  # noqa: PLC0415
 
     with opened(config) as instance:
+        if instance.settings.mode == "staging":
+            raise SyncdError("the configuration says `mode: staging`: nothing is written")
         entries = _entries(instance.ledger, what)
         task = Undo(
             hand=instance.hand(person()),

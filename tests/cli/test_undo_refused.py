@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from syncd.core.model import Observation
 from syncd.openxchange import playground
-from tests.cli.holding import ACCOUNT
+from syncd.openxchange.sql import SqlStore
+from tests.cli.holding import ACCOUNT, SUPPORT
 from tests.cli.place import Place
 from tests.e2e.station import BASE
 from tests.e2e.world import invoke
@@ -63,6 +67,50 @@ def test_a_member_without_an_entry_may_still_be_one(place: Place) -> None:
     done = place.undo(place.entry("create", 5))
     assert (done.code, "a source may name the user: its DN is still listed" in done.err) == (1, True)
     assert place.users() == {3, 4, 5}
+
+
+def test_what_was_let_go_of_stays(place: Place) -> None:
+    """An account that a run made and that is not ours any more is neither deleted nor changed by an undo."""
+    place.station.execute("UPDATE user_mail_account SET login = 'own' WHERE id > 0")
+    place.sync()
+    run = place.run()
+    place.configure("sales")
+    place.syncd("sync")
+    assert place.syncd("release", SUPPORT).code == 0
+    tables = place.station.tables()
+    for what in (run, place.entry("create", 3)):
+        done = place.undo(what)
+        assert (done.code, "the account is not ours any more" in done.err) == (1, True)
+    assert place.station.tables() == tables
+    assert "nothing of" in place.undo(place.entry("release", 3)).err
+
+
+def test_a_context_that_cannot_be_read_is_no_certainty(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a context's database is down nothing is undone, and it is said why."""
+    observe = SqlStore.observe
+
+    def without(store: SqlStore, *words: Any) -> Observation:
+        return replace(observe(store, *words), accounts={}, unread={1: "its database is down"})
+
+    monkeypatch.setattr(SqlStore, "observe", without)
+    tables = place.station.tables()
+    done = place.undo(place.entry("create", 3), "--pin")
+    assert (done.code, "context 1: its database is down" in done.err) == (1, True)
+    place.configure("sales")
+    done = place.undo(place.entry("create", 3))
+    assert (done.code, "context 1: its database is down" in done.err) == (1, True)
+    assert place.station.tables() == tables
+
+
+def test_a_mapping_with_a_problem_is_no_certainty(place: Place) -> None:
+    """A mailbox that a search finds, and cannot make one of, did not leave: nothing of it is undone."""
+    found = {"filter": "(objectClass=groupOfNames)", "mailbox": "{cn}@mycompany.com"}
+    account = {**ACCOUNT, "name": "{description}"}
+    place.station.configure({"discover": found, "context": 1, "account": account})
+    place.members([3])
+    done = place.undo(place.entry("create", 3), "--pin")
+    assert (done.code, "is found by a mapping with a problem" in done.err) == (1, True)
+    assert place.users() == {3, 4}
 
 
 # --------------------------------------------------------------------------- limits
@@ -166,6 +214,8 @@ def test_nothing_is_undone_in_staging(place: Place) -> None:
     place.map(mode="staging")
     done = place.undo(place.run())
     assert (done.code, "mode: staging" in done.err) == (1, True)
+    place.configure("support", mode="staging")
+    assert "`mode: staging`: nothing is written" in place.undo(place.run()).err
     place.map()
     place.syncd("pause")
     assert place.undo(place.run()).code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -107,3 +108,27 @@ def test_access_for_a_time(world: World, way: str) -> None:
     world.ledger("UPDATE pins SET until = until - 3 * 3600000")
     assert world.sync().summary == {"delete": 1, "unchanged": 2}
     assert world.users().keys() == {3, 4}
+
+
+def test_with_a_ledger_in_mariadb(world: World) -> None:
+    """Where the ledger is a database of its own, history, verification, undo and pins are as with SQLite."""
+    name = world.mariadb.fresh_database(tables=False)
+    ledger = {"url": f"mysql+pymysql://test@127.0.0.1:{world.mariadb.port}/{name}"}
+    ledger |= {"password": world.secret("ledger", "test"), "tls": {"ca": str(world.mariadb.ca)}}
+    world.configure(world.mapping(), ledger=ledger)
+    world.group("support", "alice", "bob")
+    world.sync()
+    world.group("support", "alice")
+    world.sync()
+    run = world.syncd("history", "--output", "json").document["history"][-1]["run"]
+    assert world.syncd("undo", run[:16]).code == 1
+    done(world, "undo", run[:16], "--pin")
+    assert world.users().keys() == {3, 4}
+    assert world.sync().summary == {"unchanged": 2}
+    assert "nothing is left to undo" in done(world, "undo", run).out
+    done(world, "undo", entry(world, "create"))
+    assert world.users().keys() == {3}
+    assert world.sync().summary == {"unchanged": 1}
+    assert "the journal is as it was written" in done(world, "history", "--verify").out
+    told = world.syncd("history", "--user", "bob", "--output", "jsonl").out.splitlines()
+    assert [json.loads(line)["op"] for line in told] == ["create", "delete", "pin", "create", "unpin", "delete"]
