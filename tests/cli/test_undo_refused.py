@@ -95,10 +95,10 @@ def test_a_context_that_cannot_be_read_is_no_certainty(place: Place, monkeypatch
     monkeypatch.setattr(SqlStore, "observe", without)
     tables = place.station.tables()
     done = place.undo(place.entry("create", 3), "--pin")
-    assert (done.code, "context 1: its database is down" in done.err) == (1, True)
+    assert (done.code, "its database is down" in done.err) == (1, True), done.err
     place.configure("sales")
     done = place.undo(place.entry("create", 3))
-    assert (done.code, "context 1: its database is down" in done.err) == (1, True)
+    assert (done.code, "its database is down" in done.err) == (1, True), done.err
     assert place.station.tables() == tables
 
 
