@@ -26,11 +26,12 @@ lint: $(STAMP)  ## Style, types and layers
 servers:  ## Install the servers that `make test` starts (Debian, as root)
 	tests/servers/install.sh
 
-servers-all:  ## Install Samba and 389 Directory Server too
-	tests/servers/install.sh all
+servers-all: $(STAMP)  ## Install Samba and 389 Directory Server too, and the driver mysqlclient
+	PYTHON=$(BIN)/python tests/servers/install.sh all
+	-$(BIN)/python -m pip install --quiet mysqlclient --constraint constraints.txt
 
 test: $(STAMP) servers  ## Unit, contract and end-to-end tests with OpenLDAP, MariaDB, Dovecot and Prometheus
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not (campaign or samba or ds389)"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not (campaign or samba or ds389 or mysqlclient)"
 
 test-all: lint servers-all  ## What CI runs: all tests, with Active Directory and 389 Directory Server too
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

@@ -1,7 +1,6 @@
 """The driver mysqlclient, which is selected by URL: the same laws, timeouts, TLS and errors as by PyMySQL.
 
-The package has to be compiled (gcc, python3-dev, libmariadb-dev, pkg-config): `pip install -e '.[mysqlclient]'`. Where
-it is not installed most of this is skipped.
+The package has to be compiled; `make servers-all` does that.
 """
 
 from __future__ import annotations
@@ -25,21 +24,22 @@ from tests.openxchange.contract import StoreContract
 from tests.openxchange.contract_lookup import LookupContract
 from tests.openxchange.sharding import CONTEXTS, everybody, found_farm
 from tests.openxchange.world import OBFUSCATION, World
+from tests.servers import require
 from tests.servers.certificates import Authority
 from tests.servers.faults import FaultProxy
 from tests.servers.mariadb import MariaDb
 
-installed = pytest.mark.skipif(importlib.util.find_spec("MySQLdb") is None, reason="mysqlclient is not installed")
-
 
 def options(mariadb: MariaDb, database: str, **more: object) -> StoreOptions:
     """Give store options that select the driver."""
+    if importlib.util.find_spec("MySQLdb") is None:
+        require.missing("the Python package mysqlclient")
     url = mariadb.url(database, str(more.pop("user", "test"))).replace("mysql://", "mysql+mysqldb://")
     return mariadb.options(database, **{"url": url, **more})
 
 
-@installed
 @pytest.mark.mariadb
+@pytest.mark.mysqlclient
 class TestMysqlclient(StoreContract, LookupContract):
     """The laws."""
 
@@ -81,8 +81,8 @@ def cipher(mariadb: MariaDb, database: str, **more: object) -> str:
         store.close()
 
 
-@installed
 @pytest.mark.mariadb
+@pytest.mark.mysqlclient
 def test_tls(mariadb: MariaDb, ox_database: str, tmp_path: Path) -> None:
     """To this machine in clear unless asked for; with TLS certificates are verified, unless that is switched off."""
     assert cipher(mariadb, ox_database) == ""
@@ -97,8 +97,8 @@ def test_tls(mariadb: MariaDb, ox_database: str, tmp_path: Path) -> None:
         cipher(mariadb, ox_database, tls=Tls(ca=str(tmp_path / "nowhere.pem")))
 
 
-@installed
 @pytest.mark.mariadb
+@pytest.mark.mysqlclient
 def test_another_name_than_the_certificates(mariadb: MariaDb, ox_database: str) -> None:
     """A server whose certificate has another name is not talked to."""
     with FaultProxy(mariadb.port, listen="127.0.0.2") as proxy:
@@ -108,8 +108,8 @@ def test_another_name_than_the_certificates(mariadb: MariaDb, ox_database: str) 
             cipher(mariadb, ox_database, url=url, tls=Tls(ca=str(mariadb.ca)))
 
 
-@installed
 @pytest.mark.mariadb
+@pytest.mark.mysqlclient
 def test_errors(mariadb: MariaDb, ox_database: str) -> None:
     """A refused login, a missing schema, and a server that is away are told apart; no message has the password."""
     cases: tuple[tuple[StoreOptions, type[StoreError], str], ...] = (
@@ -126,8 +126,8 @@ def test_errors(mariadb: MariaDb, ox_database: str) -> None:
         store.close()
 
 
-@installed
 @pytest.mark.mariadb
+@pytest.mark.mysqlclient
 def test_a_server_that_says_nothing_is_given_up(mariadb: MariaDb, ox_database: str) -> None:
     """An answer has a time limit."""
     database = Database(options(mariadb, ox_database, read_timeout=1.0))
@@ -136,8 +136,8 @@ def test_a_server_that_says_nothing_is_given_up(mariadb: MariaDb, ox_database: s
     database.engine.dispose()
 
 
-@installed
 @pytest.mark.mariadb
+@pytest.mark.mysqlclient
 def test_databases_of_a_configdb(mariadb: MariaDb, second_mariadb: MariaDb) -> None:
     """Where configdb is reached by it, the databases are."""
     farm = found_farm(mariadb, second_mariadb)

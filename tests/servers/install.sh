@@ -1,6 +1,7 @@
 #!/bin/sh
 # Install the servers that the tests start, on Debian as root; elsewhere say what is missing.
-# Usage: install.sh [all]. Without `all` those of `make test` alone: no Samba, no 389 Directory Server.
+# Usage: install.sh [all]. Without `all` those of `make test` alone: no Samba, no 389 Directory Server, and not what it
+# takes to compile mysqlclient.
 # No package may start a daemon: a policy-rc.d that forbids it stands for as long as apt works.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
@@ -21,6 +22,12 @@ if [ "${1:-}" = all ]; then
     /usr/bin/python3 -I -c 'import samba.provision' 2>/dev/null || missing="$missing python3-samba samba-ad-provision"
     need ns-slapd 389-ds-base
     need certutil libnss3-tools
+    need mariadb_config libmariadb-dev
+    need pkg-config pkgconf
+    need gcc gcc
+    [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
+    headers=$("${PYTHON:-python3}" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+    [ -e "$headers/Python.h" ] || missing="$missing python3-dev"
 fi
 [ -n "$missing" ] || exit 0
 
