@@ -87,6 +87,14 @@ class Chain:
         self._work.run("UPDATE chain SET seq = ?, hash = ? WHERE id = 1", (self._seq, self._hash))
 
 
+def queue(work: Work) -> None:
+    """Wait for whoever else writes: all that touch what persons decide about lock the chain before anything else.
+
+    So no two wait for each other in MySQL, and what is read after it is what they left.
+    """
+    Chain(work)
+
+
 def sealed(previous: str, seq: int, row: Row, error: str | None = None) -> str:
     """Give the hash of an entry behind one with the hash `previous`."""
     announced = row.batch is not None and row.op != CONCLUDE

@@ -15,6 +15,7 @@ from syncd.core.changes import Adoption, Objection, Report
 from syncd.core.limits import Absence
 from syncd.core.model import Claim, MailboxRef, Pin
 from syncd.ledger import absences, audit, claims, held, journal, lease, mailboxes, pins, record, schema
+from syncd.ledger.chain import queue
 from syncd.ledger.database import Database
 from syncd.ledger.reading import Reader
 from syncd.ledger.values import Cursor, HeldPlan, Intent, LedgerOptions
@@ -69,12 +70,14 @@ class Ledger(Reader):
             if not mailboxes.changed(work, given, whole=whole, unclear=unclear):
                 return
         with self._database.writing() as work:
+            queue(work)
             mailboxes.register(work, given, at or datetime.now(UTC), whole=whole, unclear=unclear)
             held.leave(work)
 
     def acquaint(self, ref: MailboxRef, address: str, at: datetime) -> None:
         """Make a mailbox known for which something is done by hand; one that no mapping has counts as left."""
         with self._database.writing() as work:
+            queue(work)
             mailboxes.acquaint(work, ref, address, at)
 
     def begin(self, run: str, command: str, started: datetime) -> None:
@@ -177,6 +180,7 @@ class Ledger(Reader):
         `items` has all that is held (`held.items` gives it); without it an approval is good for exactly this digest.
         """
         with self._database.writing() as work:
+            queue(work)
             held.hold(work, ref, digest, objections, plan, at, items)
 
     def approve(self, digest: str, by: str, at: datetime) -> HeldPlan | None:
@@ -192,6 +196,7 @@ class Ledger(Reader):
     def told(self, digests: Collection[str], channel: str) -> None:
         """Note that people were told by a channel of plans that are held."""
         with self._database.writing() as work:
+            queue(work)
             held.tell(work, digests, channel)
 
     def expire(self, since: datetime, at: datetime) -> tuple[HeldPlan, ...]:
@@ -272,6 +277,7 @@ class Ledger(Reader):
         """
         given = (counts or {}, cursors or {}, sightings or {}, absences or {}, fingerprints or {})
         with self._database.writing() as work:
+            queue(work)
             record.finish(work, report, *given)
 
     def lease(
