@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from syncd.directory.connection import Options
 from syncd.errors import ConfigurationError
@@ -21,10 +22,14 @@ from syncd.settings.soap import Soap
 
 
 def readers(settings: Settings) -> dict[str, str]:
-    """Say how each directory's entries are read, by its name; where it is and how it is reached is left out."""
-    parts = {"kind", "base", "users", "disabled", "expired", "dangling", "must_see", "nesting"}
+    """Say how each directory's entries are read, and by whom, by its name; where it is and passwords are left out.
+
+    Who asks is a part of it, since a server hides from one what it shows another.
+    """
+    parts = ("kind", "base", "users", "disabled", "expired", "dangling", "must_see", "nesting")
+    asked: dict[str, Any] = {**dict.fromkeys(parts, True), "bind": {"method", "dn"}}
     return {
-        name: section.model_dump_json(include=parts, exclude_defaults=True)
+        name: section.model_dump_json(include=asked, exclude_defaults=True)
         for name, section in settings.directories().items()
     }
 
