@@ -121,6 +121,38 @@ def test_every_command_about_held_plans_runs_as_told(tmp_path: Path) -> None:
     assert syncd(f"syncd sync -c {config}").returncode == 4
 
 
+def test_every_command_about_history_runs_as_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """History is shown, exported and verified; a run and a change are undone; users are pinned and unpinned."""
+    subprocess.run([SYNCD, "demo", str(tmp_path / "playground")], check=True, capture_output=True)
+    config, export = tmp_path / "playground" / "syncd.yaml", tmp_path / "playground" / "directory.ldif"
+    monkeypatch.setenv("SYNCD_CONFIG", str(config))
+    export.write_text(re.sub(r"^member: uid=carol,.*\n", "", export.read_text(), flags=re.MULTILINE))
+    assert syncd(f"syncd sync -c {config}").returncode == 0
+
+    def last(op: str) -> dict[str, Any]:
+        entries = json.loads(syncd(f"syncd history -c {config} --output json").stdout)["history"]
+        return dict([one for one in entries if one["op"] == op][-1])
+
+    filled = {"MAILBOX": "support@mycompany.com", "LOGIN": "carol", "/etc/syncd/syncd.yaml": str(config)}
+    filled["RUN"] = last("delete")["run"][:12]
+    told = commands(DOCUMENTS["docs/history.md"])
+    told = [re.sub("|".join(filled), lambda found: filled[found.group()], command) for command in told]
+    (whole, one, user, run, export_all, verify, plan, undo, change), pins = told[:9], told[9:]
+    for command in (whole, one, user, run):
+        assert "delete carol (5)" in syncd(command).stdout, command
+    assert all(json.loads(line)["change"] for line in syncd(export_all).stdout.splitlines())
+    assert "the journal is as it was written" in syncd(verify).stdout
+    assert "no source names the user" in syncd(plan).stderr
+    assert "1 created" in syncd(undo).stdout
+    assert "1 deleted" in syncd(change.replace("CHANGE", str(last("create")["change"]))).stdout
+
+    for command in pins[:3]:
+        assert syncd(command).returncode == 0, command
+    shown = syncd(pins[3]).stdout
+    assert ("user 5 has it until" in shown, "user 3 is kept out" in shown) == (True, True)
+    assert "2 users unpinned" in syncd(pins[4]).stderr
+
+
 def test_the_document_of_the_webhook_is_the_one_that_is_posted() -> None:
     """The example has the keys of what is posted, in their order."""
     notice = HeldNotice(
