@@ -30,7 +30,9 @@ _LONGEST = 15
 
 
 def undo(
-    what: Annotated[str, typer.Argument(help="A run, or the number of a change, as history shows them.")],
+    what: Annotated[
+        str, typer.Argument(help="A run, or the number of a change, as history shows them.", metavar="RUN|CHANGE")
+    ],
     config: Config,
     pin: Annotated[
         bool, typer.Option("--pin", help="Keep users, or keep them out, whatever the sources say, where it needs that.")

@@ -9,6 +9,7 @@ import pytest
 from syncd.byhand.asking import HandError
 from syncd.byhand.undoing import Undo
 from syncd.cli.undoing import _desired, _entries
+from syncd.core.model import Claim
 from syncd.settings.loading import load
 from syncd.wiring import Instance, session
 from tests.cli.holding import SUPPORT
@@ -113,3 +114,29 @@ def test_an_undo_that_dies_is_finished(place: Place, again: str) -> None:
         place.station.restore()
         moment += 1
     assert moment > 10
+
+
+def test_after_an_accident(place: Place) -> None:
+    """What was taken is given back at once, by pins, while the directory is put right; then nothing is left to do."""
+    place.members([3, 4, 5, 6])
+    place.sync()
+    accounts = {user: place.account_of(user) for user in (4, 5, 6)}
+    place.members([3])
+    assert place.sync() == {"delete": 3}
+    assert place.syncd("pause").code == 0
+    assert place.undo(place.run(), "--pin").code == 0
+    assert place.users() == {3, 4, 5, 6}
+    assert place.syncd("sync").code == 0
+    place.members([3, 4, 5, 6])
+    assert place.account("unpin").code == 0
+    assert place.syncd("plan", "--exit-code").code == 0
+    assert place.syncd("resume").code == 0
+    assert place.quiet()
+    assert {user: place.account_of(user) for user in (4, 5, 6)} == accounts
+    assert {claim.member for claim in place_claims(place)} == {f"person-{user}" for user in (3, 4, 5, 6)}
+
+
+def place_claims(place: Place) -> list[Claim]:
+    """Give all claims, with whom they came from."""
+    with session(load(place.station.config)) as instance:
+        return [claim for owned in instance.ledger.claims().values() for claim in owned.values()]
