@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from syncd.core.changes import Approval, Judgement
-from syncd.core.digest import digest
+from syncd.core.digest import digest, items
 from syncd.core.fingerprint import fingerprint
 from syncd.core.limits import Absence, Ceilings, Grace, Limits, Rollout, Share, Window
 from syncd.core.listed import read_listed
@@ -45,6 +45,8 @@ class Room:
     """All that a decision needs."""
 
     boxes: Sequence[Mailbox]
+    beside: Sequence[Mailbox] = ()
+    """Those that are configured too and that nobody asked for."""
     claims: Mapping[MailboxRef, Mapping[int, Claim]] = field(default_factory=dict)
     stored: Mapping[MailboxRef, tuple[Observed, ...]] = field(default_factory=dict)
     unread: Mapping[int, str] = field(default_factory=dict)
@@ -59,7 +61,7 @@ class Room:
         sources: set[Source] = {source for one in self.boxes for source in (*one.sources, *one.exclude)}
         return Facts(
             mailboxes=tuple(self.boxes),
-            census=Census(configured=tuple(self.boxes)),
+            census=Census(configured=(*self.boxes, *self.beside)),
             read=self.read,
             reads={source: read_listed(source) for source in sources},
             observation=Observation(accounts=self.stored, unread=self.unread),
@@ -165,6 +167,36 @@ def test_the_guard_gets_what_it_goes_by() -> None:
     approved = replace(window, approvals={one.ref: [Approval(held.held_digest)]})
     assert room.judged(approved)[0].approved == held.held_digest
     assert room.judged(ceilings=Ceilings(removals_per_run=0))[0].held
+
+
+def test_what_was_rejected_is_held() -> None:
+    """A change that a person rejected is not made, however few there are."""
+    one = of("carol", limits=LAX)
+    room = having(one, 4, 5)
+    (free,) = room.judged()
+    named = items(1, ADDRESS, free.plan.changes, ())
+    (judgement,) = room.judged(replace(NOTHING, rejected={one.ref: named}))
+    assert [objection.limit for objection in judgement.objections] == ["rejected"]
+
+
+def test_mailboxes_that_nobody_asked_for_count_for_their_context() -> None:
+    """A run for one mailbox counts the claims and the window of the others that are configured in its context."""
+    one, two, gone = of("carol", limits=LAX), sales("berta"), MailboxRef(1, "gone@x.org")
+    room = having(one, 4, 5)
+    room.beside = [two]
+    owned = {two.ref: {user: claim(user) for user in (4, 5, 6)} | {7: claim(7, held=False)}}
+    room.claims = {**room.claims, **owned, gone: {user: claim(user) for user in (4, 5, 6, 7)}}
+    half = Ceilings(context=Limits(removals=Share(percent=50, floor=0)))
+
+    def allowed(windows: Mapping[MailboxRef, Window]) -> tuple[int, int] | None:
+        (judgement,) = room.judged(replace(NOTHING, windows=windows), ceilings=half)
+        found = [(one.value, one.allowed) for one in judgement.objections]
+        return found[0] if found else None
+
+    assert allowed({}) is None
+    assert allowed({two.ref: Window(removals=3)}) is None  # 2 + 3 + 3 were there: 4 may go
+    assert allowed({two.ref: Window(removals=4)}) == (5, 4)
+    assert allowed({gone: Window(removals=9)}) is None
 
 
 # --------------------------------------------------------------------------- idle

@@ -34,10 +34,13 @@ class Town:
     approvals: Mapping[MailboxRef, Sequence[Approval]]
     ceilings: Ceilings
     idle: Mapping[MailboxRef, str]
+    rejected: Mapping[MailboxRef, frozenset[str]]
 
     def judged(self) -> tuple[Judgement, ...]:
         """Let the guard object."""
-        return judge(self.plans, self.windows, self.approvals, self.ceilings, self.idle)
+        return judge(
+            self.plans, self.windows, self.approvals, self.ceilings, self.idle, rejected=self.rejected, others=None
+        )
 
 
 # --------------------------------------------------------------------------- what may be drawn
@@ -47,6 +50,7 @@ _CLAIMED = st.sampled_from((0, 3, 5, 10, 19, 20, 40))
 _SHARES = st.builds(
     Share, percent=st.sampled_from((0, 10, 50)), floor=st.integers(0, 5), most=st.sampled_from((None, 0, 2, 8))
 )
+_SELDOM = st.sampled_from((False, False, True))
 _LIMITS = st.builds(Limits, removals=_SHARES, additions=_SHARES, updates=_SHARES)
 _WINDOWS = st.builds(Window, additions=_FEW, updates=_FEW, removals=_FEW)
 _SEEN = st.one_of(st.none(), st.frozensets(st.sampled_from(("removals", *sorted(GRAVE)))))
@@ -82,6 +86,13 @@ def consents(draw: st.DrawFn, plan: MailboxPlan) -> Approval:
 
 
 @st.composite
+def refusals(draw: st.DrawFn, plan: MailboxPlan) -> frozenset[str]:
+    """Draw what a person may have rejected: one or two changes of the plan, or some that it has no more."""
+    some = [name(plan, one) for one in (*plan.changes, *plan.adopted)]
+    return draw(st.frozensets(st.sampled_from([*some, "gone"]), min_size=1, max_size=2))
+
+
+@st.composite
 def towns(draw: st.DrawFn) -> Town:
     """Draw one to four mailboxes of two contexts."""
     places = draw(st.lists(st.sampled_from(list(product("ab", (1, 2)))), min_size=1, max_size=4, unique=True))
@@ -92,6 +103,7 @@ def towns(draw: st.DrawFn) -> Town:
         approvals={plan.mailbox.ref: draw(st.lists(consents(plan), max_size=2)) for plan in some},
         ceilings=Ceilings(removals_per_run=draw(st.integers(0, 12)), context=draw(st.one_of(st.none(), _LIMITS))),
         idle={plan.mailbox.ref: "paused" for plan in some if draw(st.sampled_from((False, False, False, True)))},
+        rejected={plan.mailbox.ref: draw(refusals(plan)) for plan in some if draw(_SELDOM)},
     )
 
 
@@ -169,6 +181,11 @@ def test_what_is_released_unasked_is_within_every_limit(town: Town) -> None:
     """Of what nobody approved no mailbox, no context and no run does more than its limits, the window included."""
     found = town.judged()
     unasked = [one for one in found if one.approved is None]
+    for one in unasked:
+        made_now = {name(one.plan, change) for change in released(one)}
+        if not one.idle and ADDITIONS not in one.held:
+            made_now |= {name(one.plan, adoption) for adoption in one.plan.adopted}
+        assert not made_now & town.rejected.get(one.plan.mailbox.ref, frozenset())
     for one, direction in product(unasked, Direction):
         count, limits = done(one, direction), one.plan.mailbox.limits
         allowed = most(share(limits, direction), at_the_start(town, one.plan))
