@@ -121,7 +121,8 @@ class Limits:
         self._pump(connection.request, client, server)
 
     def _pump(self, step: Callable[[], bool], *plugs: socket.socket) -> None:
-        with contextlib.suppress(OSError, EOFError, ValueError):
+        # where the other thread has ended TLS already, what comes next is its farewell and no LDAP: an IndexError
+        with contextlib.suppress(OSError, EOFError, ValueError, IndexError):
             while step():
                 pass
         self._end(*plugs)
