@@ -96,7 +96,9 @@ def test_the_primary_group(playground: Playground) -> None:
     """That a group does not list a person, whose primary group it is, stands in the chain."""
     playground.configure("  base:", "  kind: ad\n  base:")
     playground.configure("    account:\n", "    users: {login: uid}\n    account:\n")
-    playground.edit("cn: support\n", "cn: support\nobjectClass: group\nobjectSid:: AQUAAAAAAAUVAAAAAQAAAAIAAAADAAAAvAIAAA==\n")
+    playground.edit(
+        "cn: support\n", "cn: support\nobjectClass: group\nobjectSid:: AQUAAAAAAAUVAAAAAQAAAAIAAAADAAAAvAIAAA==\n"
+    )
     playground.edit("uid: bob\n", "uid: bob\nprimaryGroupID: 700\nobjectClass: user\n")
     done = playground.explain("bob", SUPPORT)
     assert done.out.splitlines()[0].endswith("(context 1): does not have it, and will get it at the next run: "
