@@ -239,21 +239,30 @@ def _lasting(step: Step, standing: Standing) -> Step:
 
 
 def _written_back(hand: Hand, entry: Entry, standing: Standing, *, leaving: bool = False) -> Step:
-    mailbox, account = standing.mailbox, _same(entry, standing)
+    account = _same(entry, standing)
     if isinstance(account, Step):
         return account
     if (theirs := _theirs(entry, standing)) is not None:
         return theirs
     if not isinstance(hand.store, EditsAccounts):
         return Step(entry=entry, refused="single values cannot be written this way yet")
-    now = standing.rows.get((entry.user, account.id))
     try:
-        before = reverting.changed(entry.old, entry.new or {})
-        if reverting.taken_back(before, now):
-            return Step(entry=entry, idle="the values of before are there")
-        edit = reverting.back(before)
+        return _edited_back(hand, entry, standing, account, leaving=leaving)
     except NotRevertedError as error:
         return Step(entry=entry, refused=str(error))
+
+
+def _edited_back(hand: Hand, entry: Entry, standing: Standing, account: Observed, *, leaving: bool) -> Step:
+    """Give the step that writes the values of before.
+
+    Raises:
+        NotRevertedError: they are not known, or cannot be written.
+    """
+    mailbox, now = standing.mailbox, standing.rows.get((entry.user, account.id))
+    before = reverting.changed(entry.old, entry.new or {})
+    if reverting.taken_back(before, now):
+        return Step(entry=entry, idle="the values of before are there")
+    edit = reverting.back(before)
     ours = entry.user in standing.claims or (entry.user in standing.named and mailbox.existing == "adopt")
     if standing.desired is not None and ours and not leaving:
         keys = reverting.enforced(before, now, mailbox.account)
