@@ -54,7 +54,7 @@ def talk(wire: Wire, text: bytes = b"0123456789") -> tuple[bytes, str]:
                 if not (data := plug.recv(1000)):
                     return got, "end"
                 got += data
-        except ConnectionResetError:
+        except (ConnectionResetError, BrokenPipeError):  # the latter where nothing was sent yet
             return got, "reset"
         return got, "whole"
 
