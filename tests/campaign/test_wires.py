@@ -45,18 +45,18 @@ def wire() -> Iterator[Wire]:
 
 def talk(wire: Wire, text: bytes = b"0123456789") -> tuple[bytes, str]:
     """Send octets; give those that came back, and how it ended: whole, end, reset, or silence."""
-    with socket.create_connection(("127.0.0.1", wire.port), 5) as plug:
-        plug.settimeout(5)
-        got = b""
-        try:
+    got = b""
+    try:
+        with socket.create_connection(("127.0.0.1", wire.port), 5) as plug:
+            plug.settimeout(5)
             plug.sendall(text)
             while len(got) < len(text):
                 if not (data := plug.recv(1000)):
                     return got, "end"
                 got += data
-        except (ConnectionResetError, BrokenPipeError):  # the latter where nothing was sent yet
-            return got, "reset"
-        return got, "whole"
+    except (ConnectionResetError, BrokenPipeError):  # the latter where it was over before anything was sent
+        return got, "reset"
+    return got, "whole"
 
 
 @pytest.mark.parametrize(
