@@ -24,7 +24,7 @@ from tests.fakes import FakeDirectories, FakeStore
 from tests.openxchange import world
 from tests.openxchange.sharding import Farm, found_farm
 from tests.servers.mariadb import MariaDb
-from tests.test_reconciler import LAX, PEOPLE, Site, box
+from tests.sites import LAX, PEOPLE, Site, box
 
 WHY = "db2 did not answer"
 SAME = ("berta",)

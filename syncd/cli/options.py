@@ -42,14 +42,14 @@ def out() -> Console:
     """Give the console for results: standard output."""
     from rich.console import Console  # noqa: PLC0415 - `--help` must not wait for it
 
-    return Console(soft_wrap=True)
+    return Console(soft_wrap=True, emoji=False)  # `file:100:` is a place, and no picture
 
 
 def err() -> Console:
     """Give the console for messages to people: standard error."""
     from rich.console import Console  # noqa: PLC0415
 
-    return Console(stderr=True, soft_wrap=True)
+    return Console(stderr=True, soft_wrap=True, emoji=False)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 import typer
 
-from syncd.cli.options import named
+from syncd.cli.options import named, out, say
 from syncd.core.model import Mailbox, MailboxRef
 from syncd.errors import SyncdError
 from tests.telemetry.reports import mailbox
@@ -73,3 +73,10 @@ def test_an_address_in_several_contexts_needs_one() -> None:
     several = Instance(mailboxes=(mailbox(SUPPORT, 1), mailbox(SUPPORT, 2)), reconciler=PATTERNS.reconciler)
     with pytest.raises(SyncdError, match="several contexts"):
         named(several, [SUPPORT], None)  # type: ignore[arg-type]
+
+
+def test_a_place_in_a_file_is_no_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    """`FILE:100:` and other words between colons are written as they are."""
+    say("syncd.yaml:100: smile :smile:")
+    out().print("syncd.yaml:100: smile :smile:", markup=False)
+    assert [*capsys.readouterr()] == ["syncd.yaml:100: smile :smile:\n"] * 2

@@ -102,7 +102,9 @@ def may_be_there(world: World, owned: Claim) -> bool:
     own = dn_of(owned.login).lower()
     for found in world.included:
         for one in found.members.values():
-            hidden = isinstance(identify(one, world.users), str) and not {one.id, one.key} & names
+            known = not one.id.startswith(("dn:", "ox:", "login:"))  # else the DN is all that names the entry
+            barred = {one.id, f"dn:{one.key}" if known else one.key} & names
+            hidden = isinstance(identify(one, world.users), str) and not barred
             if hidden and (one.id == owned.member or one.key == own):
                 return True
         if own in found.dangling or f"memberuid={owned.login}" in found.dangling:
