@@ -23,6 +23,7 @@ from types import FrameType
 import structlog
 from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES, JobEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
@@ -180,13 +181,14 @@ class Daemon:
     def _end(self) -> None:
         self._systemd.stopping("finishing the batch in hand")
         _log.info("daemon.stopping")
+        self._stopping = True  # also where the lease was lost: what is due now does not begin
         code = 0 if self._lost is None else 1
         last = threading.Timer(GONE_WITHIN, os._exit, (code,))
         last.daemon = True
         last.start()
-        self._scheduler.shutdown(wait=False)
         if self._running.acquire(timeout=STOP_WITHIN):
             self._running.release()
+            shut(self._scheduler)
             _log.info("daemon.stopped")
             return
         # The batch is abandoned: its transaction is rolled back by the server, the next run looks what became of it.
@@ -235,10 +237,10 @@ class Daemon:
                 self._succeeded(report.finished)
                 told = ", ".join(f"{count} {name}" for name, count in summary(report).items() if count)
                 self._systemd.status(f"last run at {report.finished:%H:%M:%S} UTC: {result_of(report).value}; {told}")
-        if not self._stopping:
-            self._scheduler.add_job(
-                self._announce, id="notices", executor="notices", replace_existing=True, misfire_grace_time=None
-            )
+            if not self._stopping:
+                self._scheduler.add_job(
+                    self._announce, id="notices", executor="notices", replace_existing=True, misfire_grace_time=None
+                )
         self._wake()
 
     def _decided(self) -> Decided:
@@ -258,7 +260,8 @@ class Daemon:
     def _on_ended(self, event: JobEvent) -> None:
         """Make the run that was asked for meanwhile; not before this event, for until then it would be an overlap."""
         if event.job_id == "run" and self._asked and not self._stopping:
-            self._scheduler.modify_job("run", next_run_time=_now())
+            with contextlib.suppress(JobLookupError):  # the end began just now
+                self._scheduler.modify_job("run", next_run_time=_now())
 
     def _moved(self) -> None:
         self._progress += 1
@@ -335,6 +338,13 @@ class _Signals:
     def __exit__(self, *_: object) -> None:
         for number, before in self._before.items():
             signal.signal(number, before)
+
+
+def shut(scheduler: BackgroundScheduler) -> None:
+    """Stop a scheduler that may be handing out a job just now; its thread would die of a job that is gone."""
+    scheduler.pause()
+    scheduler.remove_all_jobs()  # waits for what is being handed out
+    scheduler.shutdown(wait=False)
 
 
 def _longest_pause(trigger: BaseTrigger) -> float:

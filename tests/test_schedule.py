@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from apscheduler.events import EVENT_SCHEDULER_PAUSED
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
 
-from syncd.daemon import _longest_pause, _trigger
+from syncd.daemon import _longest_pause, _trigger, shut
 from syncd.settings.loading import load
 
 CONFIG = """
@@ -73,3 +77,27 @@ def test_the_longest_pause_is_known_for_alerts(tmp_path: Path, schedule: str, se
     path = tmp_path / "syncd.yaml"
     path.write_text(CONFIG.format(schedule=schedule))
     assert abs(_longest_pause(_trigger(load(path))) - seconds) <= 3600 * (seconds > 3600)
+
+
+class _Late(ThreadPoolExecutor):
+    """Takes a job only once the scheduler is being stopped."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.asked, self.stopping = threading.Event(), threading.Event()
+
+    def _do_submit_job(self, job: object, run_times: object) -> None:
+        self.asked.set()
+        assert self.stopping.wait(30)
+
+
+def test_a_job_that_is_being_handed_out_ends_with_the_scheduler() -> None:
+    """APScheduler's thread does not die with a traceback when the end comes while it hands out a job that runs once."""
+    late = _Late()
+    scheduler = BackgroundScheduler(executors={"default": late}, timezone=UTC)
+    scheduler.add_listener(lambda _: late.stopping.set(), EVENT_SCHEDULER_PAUSED)
+    scheduler.start()
+    scheduler.add_job(lambda: None)
+    assert late.asked.wait(30)
+    shut(scheduler)
+    assert not scheduler.running

@@ -79,7 +79,7 @@ class Running:
         self._folder.cleanup()
         if kind is None:
             self._drain()
-            assert "Traceback" not in self.text
+            assert "Traceback" not in self.text, self.text
             assert not self.odd
 
     # ------------------------------------------------------------------ the log
