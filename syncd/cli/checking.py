@@ -97,6 +97,7 @@ def _findings(settings: Settings, mail_servers: Options | None) -> Iterator[Find
     written = list(_service(settings, contexts, alone=options is None))
     yield from (*stored, *written)
     yield from _caches(settings, contexts)
+    yield _passwords(mailboxes)
     yield from (channel.finding() for channel in channels(settings))
     if mail_servers is not None:
         yield from _logins(settings, read, mail_servers)
@@ -135,6 +136,18 @@ def _caches(settings: Settings, contexts: Collection[int]) -> Iterator[Finding]:
         told = caches(settings, store)
         if told is not None:
             yield from told.findings(contexts)
+
+
+def _passwords(mailboxes: Sequence[Mailbox]) -> Finding:
+    """Say what the setting of Open-Xchange means that chooses passwords; it is in none of its tables."""
+    from syncd.core.finding import Finding  # noqa: PLC0415
+    from syncd.core.logins import password_source  # noqa: PLC0415
+
+    names: dict[str, bool] = {}
+    for one in mailboxes:
+        name = one.address if not one.pattern else f"the mapping at {one.pattern}"
+        names[name] = names.get(name, True) and one.account.password is not None
+    return Finding(ok=True, what="OX passwordSource", detail=password_source(names))
 
 
 def _logins(settings: Settings, read: DirectoryRead, options: Options) -> Iterator[Finding]:

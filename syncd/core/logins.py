@@ -9,12 +9,14 @@
 | the transport has a password of its own  |                     | that too, with the transport's login if it has one  |
 
 The transport's own ones are stored, and not used as long as `transport.auth` is `mail` (ox-facts 2.11).
+
+Whether Open-Xchange uses a stored password at all is its own setting, `passwordSource`, which cannot be seen from here.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -29,6 +31,10 @@ _UNKNOWN = (
     "no password is configured: Open-Xchange sends the password that each user logged in with "
     "(passwordSource: session), or one for all (global), and syncd has neither"
 )
+
+
+_PROPERTY = "com.openexchange.mail.secondary.passwordSource"
+_NAMED = 3
 
 
 class Server(NamedTuple):
@@ -102,6 +108,29 @@ def logins(mailboxes: Iterable[Mailbox], localhost: Endpoint) -> tuple[tuple[Tri
             for (server, credentials), addresses in trials.items()
         ),
         tuple(Untried(reason, tuple(addresses)) for reason, addresses in untried.items()),
+    )
+
+
+def password_source(names: Mapping[str, bool]) -> str:
+    """Say what each value of `passwordSource` means for the mailboxes that are configured (ox-facts 2.11).
+
+    Args:
+        names: how mailboxes are called → whether they have a password.
+    """
+    without = [name for name, has in names.items() if not has]
+    if len(without) == len(names):
+        return (
+            f"no password is configured: {_PROPERTY} has to be session (its default: Open-Xchange sends the password that "
+            "each user logged in with) or global (one for all); with user nobody gets in"
+        )
+    if without:
+        named = ", ".join(without[:_NAMED]) + (f" and {len(without) - _NAMED} more" if len(without) > _NAMED else "")
+        users = f"by it nobody gets in to {named}, without a password here"
+    else:
+        users = "all mailboxes here have one"
+    return (
+        f"the configured passwords count with {_PROPERTY}=user only, and {users}; with session, its default, Open-Xchange "
+        "sends the password that each user logged in with, and with global one for all"
     )
 
 

@@ -32,7 +32,7 @@ def findings(service: Service, contexts: Collection[int]) -> Iterator[Finding]:
         service.close()
     if good:
         named = f"context {good[0]}" if len(good) == 1 else f"{len(good)} contexts"
-        yield Finding(ok=True, what=service.name, detail=f"{service.where} takes our login in {named}")
+        yield Finding(ok=True, what=service.name, detail=f"our login in {named} is taken by {service.where}")
 
 
 def alone(service: Service) -> Iterator[Finding]:

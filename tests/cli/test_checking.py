@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from syncd.cli.checking import _answered, _in_open_xchange, _members, _patterns
+from syncd.cli.checking import _answered, _in_open_xchange, _members, _passwords, _patterns
 from syncd.core.changes import MailboxPlan, Notice
 from syncd.core.finding import Finding
-from syncd.core.model import Source
+from syncd.core.model import Mailbox, Secret, Source
 from syncd.core.patterns import Pattern
 from syncd.core.reads import DirectoryRead, Proof
 from tests.telemetry import reports
@@ -69,6 +69,21 @@ def test_patterns_tell_what_they_found() -> None:
         (True, "mapping at c.yaml:3", "1 mailbox found"),
         (False, "discovery", "c.yaml:3: cn=x: mailbox {mail} gives nothing"),
     ]
+
+
+def test_the_source_of_passwords_is_told_for_all_mailboxes() -> None:
+    """Of a mailbox in several contexts one without a password is enough; a pattern goes by its mapping."""
+
+    def having(password: str | None, **more: object) -> Mailbox:
+        box = reports.mailbox(**more)  # type: ignore[arg-type]
+        return replace(box, account=replace(box.account, password=Secret(password) if password else None))
+
+    found = _passwords(
+        [having("a"), having(None, context=2), having(None, pattern="c.yaml:3"), having("b", address="s@x")]
+    )
+    assert (found.ok, found.what) == (True, "OX passwordSource")
+    assert "nobody gets in to support@example.org, the mapping at c.yaml:3, without a password here" in found.detail
+    assert "all mailboxes here have one" in _passwords([having("a"), having("b", context=2)]).detail
 
 
 def test_the_directory_is_not_asked_twice() -> None:

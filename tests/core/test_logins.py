@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from syncd.core.logins import FOUND, Credentials, Server, Trial, Untried, logins, server
+from syncd.core.logins import FOUND, Credentials, Server, Trial, Untried, logins, password_source, server
 from syncd.core.model import Account, Endpoint, Mailbox, Secret
 
 LOCALHOST = Endpoint("imap://localhost:143", True)
@@ -129,6 +129,29 @@ def test_a_server_is_what_its_url_says(endpoint: Endpoint, taken_apart: Server, 
     """Protocol, kind of TLS, host and port are those of the row that Open-Xchange reads."""
     assert server(endpoint) == taken_apart
     assert str(taken_apart) == shown
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (
+            {"a@x": False, "b@x": False},
+            ("no password is configured", "session (its default", "with user nobody gets in"),
+        ),
+        ({"a@x": True, "b@x": True}, ("=user only, and all mailboxes here have one", "with session, its default")),
+        (
+            {"a@x": True, "b@x": False},
+            ("=user only, and by it nobody gets in to b@x, without a password here", "global"),
+        ),
+        (dict.fromkeys("abcde", False) | {"f@x": True}, ("nobody gets in to a, b, c and 2 more, without",)),
+    ],
+)
+def test_the_source_of_passwords_is_explained(names: dict[str, bool], told: tuple[str, ...]) -> None:
+    """What session, global and user mean is said for the mailboxes that are there, some of which are named."""
+    text = password_source(names)
+    assert "com.openexchange.mail.secondary.passwordSource" in text
+    for words in (*told, "global"):
+        assert words in text
 
 
 def test_a_trial_shows_no_password() -> None:

@@ -142,8 +142,7 @@ def test_check_tries_the_login(world: World, service: Service) -> None:
     """`check` says that the login is taken, or what is wrong with it."""
     world.group("support", "alice")
     good = world.syncd("check")
-    assert "SOAP: the SOAP service at" in good.out
-    assert "takes our login in context 1" in good.out
+    assert "SOAP: our login in context 1 is taken by the SOAP service at" in good.out
     assert good.code == 0, good.out
     world.secret("admin", "wrong")
     bad = world.syncd("check")

@@ -83,7 +83,7 @@ def test_check(world: SoapWorld) -> None:
     """A check lists nobody's accounts, and says whether the tools work and take the login."""
     service = world.store._service
     [good] = findings(service, [1, 2])
-    assert (good.ok, good.detail.endswith("takes our login in 2 contexts")) == (True, True)
+    assert (good.ok, good.detail.startswith("our login in 2 contexts is taken by ")) == (True, True)
     options = CltOptions(directory=service.options.directory, everywhere=LOGIN)
     [bad] = findings(CltService(options), [1])
     assert (bad.ok, bad.what) == (False, "the tools, context 1")

@@ -473,7 +473,7 @@ def test_check(world: SoapWorld) -> None:
     """A check says in how many contexts the login is taken, in which it is not, or that nobody is there."""
     options = SoapOptions(url=world.service.url, contexts={1: LOGIN, 2: replace(LOGIN, login="nobody")})
     good, bad = sorted(findings(SoapService(options), [1, 2]), key=lambda finding: not finding.ok)
-    assert good.detail.endswith("takes our login in context 1")
+    assert good.detail.startswith("our login in context 1 is taken by ")
     assert (bad.what, "refused the login" in bad.detail) == ("SOAP, context 2", True)
     elsewhere = replace(options, url="http://127.0.0.1:1/webservices/OXSecondaryAccountService")
     [gone] = findings(SoapService(elsewhere), [1, 2])
