@@ -73,7 +73,9 @@ def named_by(by: By, value: str, users: Users) -> tuple[int, ...]:
         return () if user is None else (user,)
     if by == "id":
         number = user_number(value)
-        value = "" if number is None else str(number)
+        if number is None:
+            return ()
+        value = str(number)
     return users.found.get(by, {}).get(value, ())
 
 

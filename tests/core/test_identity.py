@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncd.core.identity import identify, matched, named_by, user_number
+from syncd.core.identity import identify, matched, named_by, skipped, user_number
 from syncd.core.model import By
 from tests.core.strategies import LOGINS, known_by, member, users
 
@@ -193,6 +193,35 @@ def test_a_member_who_is_two_users_is_told_what_named_them(by: By, what: str) ->
     assert identify(known_by("x", (by, values)), known) == (
         f"ambiguous: its {what} several users of Open-Xchange: {one} (user 4) and {two} (user 5)"
     )
+
+
+@pytest.mark.parametrize(
+    ("ways", "rule"),
+    [
+        pytest.param([("login", ["berta"])], None, id="the only rule"),
+        pytest.param([("login", ["berta"]), ("mail", [])], None, id="what is tried later has no value"),
+        pytest.param([("mail", []), ("login", ["berta"])], 0, id="the first has none"),
+        pytest.param([("mail", ["n@x.org"]), ("alias", []), ("id", ["6"])], 1, id="the second has none"),
+        pytest.param([("mail", []), ("alias", []), ("id", ["6"])], 0, id="the first of two that have none"),
+        pytest.param([("mail", ["n@x.org"]), ("id", ["6"])], None, id="the first names nobody"),
+        pytest.param([("mail", []), ("login", ["none"])], None, id="no rule names anybody"),
+        pytest.param([("mail", []), ("alias", ["shared@x.org"])], None, id="several users are no user"),
+    ],
+)
+def test_a_rule_without_values_before_the_one_that_counts_is_told(
+    ways: list[tuple[By, list[str]]], rule: int | None
+) -> None:
+    """It may have had one that is hidden now, so that somebody else was meant; rules that come later do not matter."""
+    one = known_by("x", *ways)
+    assert skipped(one, PEOPLE) == (None if rule is None else one.rules[rule])
+
+
+def test_what_was_not_asked_for_finds_nobody() -> None:
+    """Of a kind of values that no source needed the users are not known, which is nobody and no error."""
+    found = users({4: "berta"}, found={"mail": {"berta@x.org": (4,)}})
+    assert named_by("alias", "berta@x.org", found) == ()
+    assert named_by("id", "4", found) == ()
+    assert named_by("id", "x", users(found={"id": {"": (4,), "None": (4,)}})) == ()
 
 
 def test_a_rule_shows_itself_as_configured() -> None:
