@@ -26,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from syncd.core.accounts import wanted
 from syncd.core.changes import Change, Direction, Judgement, Op, Outcome
@@ -163,8 +164,9 @@ class Writer:
             known = "not done" if isinstance(error, StoreRefused) else "not known to be done"
             text = f"{known}: {error.message}; the next run looks and goes on"
             outcomes = [_failed(change, text) for change, _ in changes]
+        log = _log.bind()  # once, not for each line
         for outcome in outcomes:
-            _tell(outcome)
+            _tell(outcome, log)
         return outcomes
 
     def _create(self, context: int, changes: list[tuple[Change, Mailbox]]) -> list[Outcome]:
@@ -343,7 +345,7 @@ def _new(change: Change) -> Fields:
     return change.new
 
 
-def _tell(outcome: Outcome) -> None:
+def _tell(outcome: Outcome, log: FilteringBoundLogger) -> None:
     change = outcome.change
     told: Mapping[str, object] = {
         "op": change.op.value,
@@ -355,6 +357,6 @@ def _tell(outcome: Outcome) -> None:
         "reason": change.reason,
     }
     if outcome.result == "applied":
-        _log.info("change.applied", **told)
+        log.info("change.applied", **told)
     else:
-        _log.error("change.failed", **told, error=outcome.error)
+        log.error("change.failed", **told, error=outcome.error)

@@ -15,6 +15,7 @@ statement names ids only: naming (id, user) pairs makes MariaDB scan the table.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, TableClause
@@ -22,7 +23,7 @@ from sqlalchemy import ColumnElement, Connection, TableClause
 from syncd.core.address import collation_key
 from syncd.openxchange.base import Deletion, Written
 from syncd.openxchange.batch import done, failed
-from syncd.openxchange.packing import records
+from syncd.openxchange.packing import records, unpack
 from syncd.openxchange.tables import MAIL, MAIL_PROPERTIES, POP3, TRANSPORT, TRANSPORT_PROPERTIES, among
 from syncd.openxchange.trouble import RowRefused
 
@@ -33,34 +34,51 @@ _Place = tuple[int, int]
 
 def delete_accounts(connection: Connection, context: int, deletions: Sequence[Deletion]) -> list[Written]:
     """Remove the accounts within the transaction of the connection; their rows are locked before they are judged."""
-    ids = sorted({deletion.account for deletion in deletions})
-    statement = sa.select(MAIL.c.id, MAIL.c.user, MAIL.c.secondary, MAIL.c.primary_addr, MAIL.c.url)
-    rows = connection.execute(statement.where(MAIL.c.cid == context, among(MAIL.c.id, ids)).with_for_update())
-    stored = {(row.id, row.user): row for row in rows}
-    keys: dict[str, str] = {}
+    stored = _locked(connection, context, {deletion.account for deletion in deletions})
     gone: list[_Place] = []
     pop3: list[_Place] = []
     results = []
     for deletion in deletions:
-        row = stored.get((deletion.account, deletion.user))
+        place = (deletion.account, deletion.user)
+        row = stored.get(place)
         if row is None:
             results.append(done(deletion))
-            continue
-        key = keys.get(row.primary_addr) or keys.setdefault(row.primary_addr, collation_key(row.primary_addr))
-        if not row.secondary or row.id == 0:
-            results.append(failed(deletion, f"account {row.id} is the user's own"))
-        elif key != deletion.mailbox_key:
-            results.append(failed(deletion, f"account {row.id} is of another mailbox now: {row.primary_addr}"))
+        elif not row.secondary or deletion.account == 0:
+            results.append(failed(deletion, f"account {deletion.account} is the user's own"))
+        elif row.key != deletion.mailbox_key:
+            text = f"account {deletion.account} is of another mailbox now: {row.address}"
+            results.append(failed(deletion, text))
         else:
             results.append(done(deletion))
-            gone.append((row.id, row.user))
-            if row.url.startswith("pop3"):
-                pop3.append((row.id, row.user))
+            gone.append(place)
+            if row.pop3:
+                pop3.append(place)
     for table in POP3 if pop3 else ():
         for place in pop3:
             connection.execute(sa.delete(table).where(only(table, context, [place])))
     _remove(connection, context, gone, shared_ids(connection, context, gone, stored))
     return results
+
+
+class _Row(NamedTuple):
+    secondary: bool
+    address: str
+    key: str
+    pop3: bool
+
+
+def _locked(connection: Connection, context: int, ids: Collection[int]) -> dict[_Place, _Row]:
+    """Give the mail rows with these ids, whoever has them, and lock them; few of them differ in what matters here."""
+    columns = (MAIL.c.id, MAIL.c.user, MAIL.c.secondary, MAIL.c.primary_addr, MAIL.c.url)
+    mine = sa.and_(MAIL.c.cid == context, among(MAIL.c.id, sorted(ids)))
+    known: dict[bytes, _Row] = {}
+    stored: dict[_Place, _Row] = {}
+    for account, user, text in records(connection, columns, 2, MAIL, mine, lock=True):
+        if text not in known:
+            secondary, address, url = (value or "" for value in unpack(text))
+            known[text] = _Row(secondary not in {"", "0"}, address, collation_key(address), url.startswith("pop3"))
+        stored[int(account), int(user)] = known[text]
+    return stored
 
 
 def shared_ids(

@@ -29,10 +29,13 @@ def records(
     lead: int,
     source: FromClause,
     condition: ColumnElement[bool],
+    *,
+    lock: bool = False,
 ) -> Iterator[list[bytes]]:
     """Give rows as lists of `lead` columns and one text with all others, in UTF-8; see `unpack`.
 
-    The first column is a number that never is NULL; it cuts what is too much for one value.
+    The first column is a number that never is NULL; it cuts what is too much for one value. With `lock` nobody else
+    changes the rows until the transaction ends.
     """
     if connection.dialect.name == "sqlite":
         statement = sa.select(*columns).select_from(source).where(condition)
@@ -40,7 +43,7 @@ def records(
         for row in connection.execute(statement, execution_options=options):
             yield _COLUMN.join(NULL if value is None else str(value).encode() for value in row).split(_COLUMN, lead)
         return
-    for joined in _values(connection, columns, source, condition):
+    for joined in _values(connection, columns, source, condition, lock):
         start = 0
         while start <= len(joined):  # piece by piece, else all rows would be in memory twice
             end = joined.find(_ROW, start + _PIECE)
@@ -60,7 +63,11 @@ def unpack(text: bytes) -> tuple[str | None, ...]:
 
 
 def _values(
-    connection: Connection, columns: Sequence[ColumnElement[Any]], source: FromClause, condition: ColumnElement[bool]
+    connection: Connection,
+    columns: Sequence[ColumnElement[Any]],
+    source: FromClause,
+    condition: ColumnElement[bool],
+    lock: bool,
 ) -> Iterator[bytes]:
     """Give the joined rows, in as many values as it takes."""
     number = columns[0]
@@ -70,6 +77,9 @@ def _values(
     joined = sa.func.group_concat(whole.op("SEPARATOR")(sa.literal_column("x'FE'")))
     statement = sa.select(sa.func.count(), sa.func.min(number), sa.func.max(number), joined)
     statement = statement.select_from(source).where(condition)
+    singly = sa.select(whole).select_from(source).where(condition)
+    if lock:
+        statement, singly = statement.with_for_update(), singly.with_for_update()
     parts: list[tuple[int, int] | None] = [None]
     while parts:
         part = parts.pop()
@@ -80,8 +90,7 @@ def _values(
         if value is not None and value.count(_ROW) == count - 1 and len(value) < ROOM:
             yield value
         elif low == high:  # one id and more rows of it than fit: as far as known no such database exists
-            rows = connection.execute(sa.select(whole).select_from(source).where(condition, number == low))
-            yield from (row[0] for row in rows)
+            yield from (row[0] for row in connection.execute(singly.where(number == low)))
         else:
             middle = (int(low) + int(high)) // 2
             parts += [(middle + 1, int(high)), (int(low), middle)]
