@@ -16,9 +16,9 @@ of another digest, whose plan had more; what is `applied` or stays is that one. 
 held when it was approved, as far as they still are in the plan.
 
 A person approves what is held or rejected, rejects what is held or approved; an approval that nobody used for long is
-held again (`expire`). All three are in the journal. What was rejected stays so in whatever plan it comes, until that is
-approved or nothing of it is left. By which channels people were told is kept with the plan; held for other reasons, or
-again after an approval expired, it is to be told anew.
+held again (`expire`). All three are in the journal. What was rejected holds any plan it is in until that is approved;
+only a run that is certain (it read all, withheld nothing, let nothing wait) supersedes it. By which channels people
+were told is kept with the plan; held for other reasons, or again after an approval expired, it is to be told anew.
 """
 
 from __future__ import annotations
@@ -119,10 +119,9 @@ def rejected(work: Work) -> dict[MailboxRef, frozenset[str]]:
     found: dict[MailboxRef, frozenset[str]] = {}
     for context, key, state, items, objections in work.rows(
         "SELECT m.context, m.address_key, h.state, h.items, h.objections FROM held_plans h "
-        "JOIN mailboxes m ON m.id = h.mailbox WHERE h.state = 'rejected' OR (h.state = 'held' AND h.objections LIKE ?)",
-        (f'%"{REJECTED}"%',),
+        "JOIN mailboxes m ON m.id = h.mailbox WHERE h.state IN ('held', 'rejected')"
     ):
-        if state == "rejected" or REJECTED in _limits(objections):
+        if _refused(state, objections):
             ref = MailboxRef(context, key)
             found[ref] = found.get(ref, frozenset()) | (_items(items) or frozenset())
     return found
@@ -206,10 +205,12 @@ def hold(
     plan: Mapping[str, object],
     at: datetime,
     items: Collection[str] | None = None,
+    *,
+    certain: bool = False,
 ) -> None:
-    """Keep a plan until it is approved; one that is kept stays unless other limits object, others of it do not."""
+    """Keep a plan until it is approved; one that is kept stays unless other limits object, others as in `supersede`."""
     mailbox = number_of(work, ref)
-    supersede(work, mailbox, digest)
+    supersede(work, mailbox, digest, certain=certain)
     told = json.dumps([_objection(o) for o in objections])
     for kept in load(work, digest):
         if kept.ref != ref:
@@ -244,12 +245,15 @@ def _name(
     )
 
 
-def supersede(work: Work, mailbox: int, but: str = "") -> None:
-    """End whatever is kept of a mailbox, except under one digest."""
-    work.run(
-        f"UPDATE held_plans SET state = 'superseded' WHERE mailbox = ? AND state IN {_OPEN} AND digest <> ?",
+def supersede(work: Work, mailbox: int, but: str = "", *, certain: bool = True) -> None:
+    """End whatever is kept of a mailbox, except under one digest; what was rejected only if it is certain."""
+    found = work.rows(
+        f"SELECT id, state, objections FROM held_plans WHERE mailbox = ? AND state IN {_OPEN} AND digest <> ?",
         (mailbox, but),
     )
+    for number, state, objections in found:
+        if certain or not _refused(state, objections):
+            work.run("UPDATE held_plans SET state = 'superseded' WHERE id = ?", (number,))
 
 
 class _Kept(NamedTuple):
@@ -286,15 +290,17 @@ def note(
                 f"UPDATE held_plans SET state = 'applied' WHERE mailbox = ? AND digest = ? AND state IN {_OPEN}",
                 (mailbox, judgement.approved),
             )
+        plan = judgement.plan
+        certain = plan.complete and not (plan.withheld or plan.waiting)
         if judgement.held_digest is None:
-            if plans and judgement.plan.complete:
-                supersede(work, mailbox)
+            if plans and plan.complete:
+                supersede(work, mailbox, certain=certain)
             continue
         limits, told = frozenset(objection.limit for objection in judgement.objections), items(judgement)
         known = {digest: (one.limits, _items(one.items)) for digest, one in plans.items()}
         if known != {judgement.held_digest: (limits, told)}:
-            ref = judgement.plan.mailbox.ref
-            hold(work, ref, judgement.held_digest, judgement.objections, shown(judgement), at, told)
+            why = judgement.objections
+            hold(work, plan.mailbox.ref, judgement.held_digest, why, shown(judgement), at, told, certain=certain)
 
 
 def _goes_on(
@@ -383,6 +389,10 @@ def _objection(objection: Objection) -> dict[str, object]:
 
 def _items(text: str | None) -> frozenset[str] | None:
     return None if text is None else frozenset(json.loads(text))
+
+
+def _refused(state: str, objections: str) -> bool:
+    return state == "rejected" or (state == "held" and REJECTED in _limits(objections))
 
 
 def _limits(objections: str) -> frozenset[str]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from syncd.core.changes import Adoption, Approval, Direction, Judgement, Op, Outcome
+from syncd.core.changes import Adoption, Approval, Direction, Judgement, Notice, Op, Outcome
 from syncd.core.digest import item, items
 from syncd.ledger import held
 from syncd.ledger.ledger import Ledger
@@ -141,10 +141,14 @@ def test_a_decision_replaces_the_other_one(ledger: Ledger) -> None:
 def test_the_next_run_decides_what_stays_held(
     ledger: Ledger, state: str, values: dict[str, object], expected: set[str]
 ) -> None:
-    """The same digest stays with its state, another supersedes it, an incomplete read alone leaves it."""
+    """The same digest stays with its state, another supersedes it, an incomplete read alone leaves it.
+
+    What was rejected stays beside what an incomplete read has instead: that may be the rest of it.
+    """
     ledger.finish(report(judgement(held="sha256:a"), judgement(SALES, held="sha256:s")))
     decide(ledger, "sha256:a", state)
     ledger.finish(report(judgement(**values), run="r2", hours=1))  # type: ignore[arg-type]
+    expected = expected | {"sha256:a"} if state == "rejected" and not values.get("complete", True) else expected
     wanted = {digest: state if digest == "sha256:a" else "held" for digest in expected}
     assert digests(ledger) == {**wanted, "sha256:s": "held"}
     assert all(plan.created == NOON for plan in ledger.held() if plan.digest == "sha256:a")
@@ -345,3 +349,28 @@ def test_what_was_rejected_is_remembered_until_it_is_approved_or_over(ledger: Le
     ledger.reject("sha256:b", "anna", NOON)
     ledger.finish(report(judgement(), run="r3"))
     assert ledger.rejected() == {}
+
+
+WITHHELD = (Notice(3, "", "", "delete", "why"),)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"complete": False}, {"withheld": WITHHELD}, {"waiting": WITHHELD}],
+    ids=["partly", "withheld", "waiting"],
+)
+@pytest.mark.parametrize("other", [None, "sha256:b"])
+def test_what_was_rejected_outlasts_what_is_not_certain(
+    ledger: Ledger, values: dict[str, object], other: str | None
+) -> None:
+    """A run that cannot plan all of it, or holds a part of it, forgets no rejection; one that can does."""
+    some = (change(Op.DELETE, 3), change(Op.DELETE, 4))
+    ledger.finish(report(judgement(held="sha256:a", changes=some)))
+    ledger.reject("sha256:a", "anna", NOON)
+    part: dict[str, object] = {"held": other, "limits": ["rejected"], "changes": some[1:]} if other else {}
+    ledger.finish(report(judgement(**part, **values), run="r2", hours=1))  # type: ignore[arg-type]
+    assert ledger.rejected() == {SUPPORT: items(1, SUPPORT.key, some, ())}
+    assert digests(ledger) == {"sha256:a": "rejected", **({other: "held"} if other else {})}
+    ledger.finish(report(judgement(**part), run="r3", hours=2))  # type: ignore[arg-type]
+    assert ledger.rejected() == ({SUPPORT: items(1, SUPPORT.key, some[1:], ())} if other else {})
+    assert digests(ledger) == ({other: "held"} if other else {})
