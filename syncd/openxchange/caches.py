@@ -21,7 +21,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from syncd.core.caches import Stale
 from syncd.core.finding import Finding
 from syncd.core.model import Secret
-from syncd.errors import StoreError
+from syncd.errors import StoreError, StoreRefused
 from syncd.openxchange.provisioning_faults import Rejected
 from syncd.openxchange.soap_service import SoapService
 from syncd.openxchange.users import chunks
@@ -30,6 +30,7 @@ _TOGETHER = 500
 """Users in one call."""
 _MBEAN = "com.openexchange.caching:name=JCSCacheInformation"
 _REGION = "MailAccount"
+_UNKNOWN = "an account that was written is not known to the service"
 
 
 class Cleared(NamedTuple):
@@ -84,19 +85,26 @@ class SoapCaches:
     def clear(self, stale: Sequence[Stale]) -> Cleared:
         """Send one update for each user with new or deleted accounts, and one for each address with changed ones.
 
-        When the service does not answer nothing more is sent.
+        When the service does not answer nothing more is sent; when it refuses us, nothing more of that context.
         """
         left, problems = 0, dict[str, None]()
         lost = False
         for one in stale:
+            refused = False
             for changes, call in self._calls(one, problems):
-                reason = "" if lost else _reason(call)
-                if reason is None:
-                    continue
+                problem: str | None = None
+                if not (lost or refused):
+                    try:
+                        problem = None if call() else _UNKNOWN
+                    except Rejected as rejected:
+                        problem = rejected.reason
+                    except StoreError as error:
+                        problem = str(error)
+                        refused, lost = True, not isinstance(error, StoreRefused)
+                    if problem is None:
+                        continue
+                    problems[f"context {one.context}: {problem}"] = None
                 left += changes
-                lost = lost or reason.startswith("!")
-                if reason:
-                    problems[f"context {one.context}: {reason.removeprefix('!')}"] = None
         return Cleared(left, tuple(problems))
 
     def _calls(self, one: Stale, problems: dict[str, None]) -> Iterator[tuple[int, Callable[[], bool]]]:
@@ -124,16 +132,6 @@ class SoapCaches:
                 yield Finding(ok=False, what="OX caches", detail=detail, hint=error.hint or "")
                 return
         yield Finding(ok=True, what="OX caches", detail=f"{self._service.where} will be told of changes")
-
-
-def _reason(call: Callable[[], bool]) -> str | None:
-    """Make a call; give why it did not work, with a ! in front where no other will; None = it did."""
-    try:
-        return None if call() else "an account that was written is not known to the service"
-    except Rejected as rejected:
-        return rejected.reason
-    except StoreError as error:
-        return f"!{error}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -158,6 +158,26 @@ def test_a_service_that_is_down_fails_no_run(place: Place, service: Service) -> 
     assert (document["summary"]["create"], len(document["warnings"])) == (1, 1)
 
 
+def test_a_context_that_is_refused_leaves_the_others_told(place: Place, service: Service) -> None:
+    """Where the login of one context is refused the changes of the others are told, and only its own are counted."""
+    with place.engine.begin() as connection:
+        playground.add_context(connection, 2)
+        playground.add_users(connection, 2, [(3, "user3", "user3@x.org")])
+    wrong = place.folder / "wrong"
+    wrong.write_text("wrong")
+    wrong.chmod(0o600)
+    place.more = place.more.replace("login:", f"credentials: {{1: {{login: x, password: {{file: {wrong}}}}}}}, login:")
+    text = CONFIG.format(folder=place.folder, more=place.more, users="user3", login="support")
+    further = text[text.index("  - mailbox") :].replace("context: 1", "context: 2")
+    (place.folder / "both.yaml").write_text(text + further)
+    document = json.loads(invoke("sync", "-c", str(place.folder / "both.yaml"), "--output", "json").out)
+    assert document["summary"]["create"] == 2
+    [warning] = document["warnings"]
+    assert "context 1: " in warning
+    assert "refused the login" in warning
+    assert [call.arguments["context"]["id"] for call in service.calls] == [1, 2]
+
+
 def test_changes_by_hand_are_told_too(place: Place, service: Service) -> None:
     """An account that a person takes away is one empty update on the user's own address."""
     place.syncd("sync")
