@@ -101,7 +101,7 @@ def perform(command: str, argv: Sequence[str], title: str, seen: list[int] | Non
         sys.stdout.write(usage(command, title, ABOUT[command]))
         return None
     if "environment" in given:
-        sys.stdout.write("".join(f"{name}={os.environ.get(name, '')}\n" for name in ENVIRONMENT))
+        sys.stdout.write("".join(f"{name}={_of_environment(name)}\n" for name in ENVIRONMENT))
         return None
     needed = ["contextid"] if command == "list" else ["contextid", "primary-address"]
     if missing := [name for name in needed if name not in given]:
@@ -116,6 +116,12 @@ def perform(command: str, argv: Sequence[str], title: str, seen: list[int] | Non
         _list(given, context, loaded(config))
         return None
     return _write(command, given, context, loaded(config))
+
+
+def _of_environment(name: str) -> str:
+    """Give a variable as it may be shown: of a password only that there is one."""
+    value = os.environ.get(name, "")
+    return "***" if value and name == "ADMIN_PASSWORD" else value
 
 
 def _also_missing(command: str, given: Given, missing: Sequence[str]) -> list[str]:

@@ -460,6 +460,17 @@ def test_a_password_on_the_command_line_is_warned_of(place: Place) -> None:
     assert place.listed()[0]["mail-server-URL"] == "imap://localhost:143"
 
 
+def test_the_environment_shows_no_password(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--environment names the variables that matter, and of a password only that it is set; no configuration needed."""
+    monkeypatch.setenv("SYNCD_CONFIG", "/nowhere")
+    monkeypatch.setenv("ADMIN_PASSWORD", "hush")
+    assert account_scripts.run("list", ["--environment"]) == 0
+    assert place.capsys.readouterr().out == "SYNCD_CONFIG=/nowhere\nADMIN_PASSWORD=***\n"
+    monkeypatch.delenv("ADMIN_PASSWORD")
+    account_scripts.run("list", ["--environment"])
+    assert place.capsys.readouterr().out.endswith("ADMIN_PASSWORD=\n")
+
+
 @pytest.mark.parametrize("command", OPTIONS)
 def test_help(place: Place, command: str) -> None:
     """Help names every option; it needs no configuration."""
