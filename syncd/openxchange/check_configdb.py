@@ -54,9 +54,8 @@ def findings(
     finally:
         configdb.engine.dispose()
     detail = f"{len(ids)} contexts in {len(placements.options)} databases, with {further} names besides their numbers"
-    yield Finding(
-        ok=bool(ids), what=f"{_WHAT} contexts", detail=detail, hint="is it the configdb of this Open-Xchange?"
-    )
+    hint = "" if ids else "is it the configdb of this Open-Xchange?"
+    yield Finding(ok=not hint, what=f"{_WHAT} contexts", detail=detail, hint=hint)
     yield from _placed(placements, contexts or ids, told=contexts)
     yield from _databases(placements, contexts, uses, now)
 

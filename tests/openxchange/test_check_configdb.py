@@ -35,7 +35,7 @@ def failed(farm: Farm, *contexts: int) -> dict[str, str]:
 def test_all_is_well(farm: Farm) -> None:
     """Every database of a named context is looked at once, and told by its schema."""
     told = list(findings(farm.options(), CONTEXTS))
-    assert [one for one in told if not one.ok] == []
+    assert [one for one in told if not one.ok or one.hint] == []
     details = {one.what: one.detail for one in told}
     assert details["OX configdb contexts"] == "6 contexts in 3 databases, with 6 names besides their numbers"
     databases = [what for what in details if what.startswith("OX tables")]
