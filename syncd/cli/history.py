@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import chain
@@ -25,6 +23,8 @@ if TYPE_CHECKING:
 
 SHOWN = 100
 """Entries shown where nothing is said of how many."""
+MOST = 10**9
+"""Entries that can be asked for: more than a database can count is no number of entries."""
 
 
 class As(StrEnum):
@@ -48,7 +48,9 @@ def history(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", min=1, help=f"Only the newest so many; {SHOWN} in a text, else all.", metavar="N"),
+        typer.Option(
+            "--limit", min=1, max=MOST, help=f"Only the newest so many; {SHOWN} in a text, else all.", metavar="N"
+        ),
     ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Compare the journal with its chain of hashes instead.")
@@ -69,7 +71,7 @@ def history(
             print_json({"history": [told(entry) for entry in entries]})
         elif output is As.JSONL:
             for entry in entries:
-                sys.stdout.write(json.dumps(told(entry), ensure_ascii=False) + "\n")
+                print_json(told(entry), indent=None)
         else:
             _shown(list(entries), shown)
 

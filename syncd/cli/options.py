@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -37,19 +38,35 @@ class Output(StrEnum):
 
 As = Annotated[Output, typer.Option("--output", help="How the result is written.")]
 
+_STEERING = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What a terminal obeys instead of showing it: control characters, and those that turn or break a line (UAX 9, 14)."""
+
+
+def printable(text: str) -> str:
+    """Show as escapes what would paint a terminal, or turn a line so that it seems to say something else.
+
+    Lines end where they end; who puts a foreign text into a line takes care of that.
+    """
+    return _STEERING.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found.group())
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
 
 def out() -> Console:
     """Give the console for results: standard output."""
-    from rich.console import Console  # noqa: PLC0415 - `--help` must not wait for it
+    from syncd.cli.terminal import Terminal  # noqa: PLC0415 - `--help` must not wait for rich
 
-    return Console(soft_wrap=True, emoji=False)  # `file:100:` is a place, and no picture
+    return Terminal(soft_wrap=True, emoji=False)  # `file:100:` is a place, and no picture
 
 
 def err() -> Console:
     """Give the console for messages to people: standard error."""
-    from rich.console import Console  # noqa: PLC0415
+    from syncd.cli.terminal import Terminal  # noqa: PLC0415
 
-    return Console(stderr=True, soft_wrap=True, emoji=False)
+    return Terminal(stderr=True, soft_wrap=True, emoji=False)
 
 
 @contextmanager
@@ -75,11 +92,20 @@ def in_shell(word: Path | str) -> str:
     return shlex.quote(str(word))
 
 
-def print_json(value: Any) -> None:
-    """Write one JSON document to standard output."""
+class _JsonOutput:
+    """Standard output for JSON in parts; what would steer a terminal is written as JSON escapes it."""
+
+    @staticmethod
+    def write(part: str) -> None:
+        """Write a part; JSON has no such character outside of strings, but for the ends of lines."""
+        sys.stdout.write(_STEERING.sub(lambda found: f"\\u{ord(found.group()):04x}", part))
+
+
+def print_json(value: Any, *, indent: int | None = 1) -> None:
+    """Write one JSON document to standard output; without `indent` on one line."""
     import json  # noqa: PLC0415
 
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=1)
+    json.dump(value, _JsonOutput, ensure_ascii=False, indent=indent)
     sys.stdout.write("\n")
 
 

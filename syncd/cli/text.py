@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -12,14 +11,13 @@ from rich.text import Text
 
 from syncd.cli.document import by_change
 from syncd.cli.document import change as as_document
-from syncd.cli.options import in_shell
+from syncd.cli.options import in_shell, printable
 from syncd.core.changes import BY_HAND, Adoption, Change, Direction, Judgement, Notice, Op, Orphan, Outcome, Report
 from syncd.core.digest import item
 from syncd.core.guard import RELEASE
 from syncd.core.reads import Proof
 from syncd.core.verdict import summary
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 SIGNS = {Op.CREATE: ("+", "green"), Op.UPDATE: ("~", "yellow"), Op.DELETE: ("-", "red")}
 DONE = {"create": "created", "update": "updated", "delete": "deleted"}
 PLANNED = {"create": "to create", "update": "to update", "delete": "to delete", "adopted": "to adopt"}
@@ -248,7 +246,8 @@ def _many(count: int, one: str, more: str | None = None) -> str:
 
 
 def say_line(console: Console, line: Text) -> None:
-    """Print one line, whole; a control character of a name shows as an escape."""
-    if CONTROL.search(line.plain):  # a name must not paint the terminal
-        line = Text(CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", line.plain), style=line.style)
+    """Print one line, whole; what would steer the terminal shows as an escape."""
+    told = printable(line.plain).replace("\n", "\\x0a")
+    if told != line.plain:
+        line = Text(told, style=line.style)
     console.print(line, soft_wrap=True, highlight=False)

@@ -233,3 +233,9 @@ def test_verifying_goes_alone(place: Place) -> None:
     """Nothing that narrows a history narrows its verification."""
     for words in (("--user", "4"), ("--limit", "3"), ("--mailbox", SUPPORT)):
         assert place.syncd("history", "--verify", *words).code == 2
+
+
+def test_a_number_of_entries_that_no_database_counts_is_refused(place: Place) -> None:
+    """It is an error of usage, and no defect."""
+    done = place.syncd("history", "--limit", "9" * 20)
+    assert (done.code, "--limit" in done.err) == (2, True)
