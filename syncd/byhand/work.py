@@ -9,10 +9,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-
-import structlog
 
 from syncd.apply import BATCH, Writer
 from syncd.byhand.asking import Exit, HandError, mailbox_of, stored
@@ -31,7 +29,6 @@ from syncd.openxchange.caches import Caches
 from syncd.openxchange.edit import AccountChange, Edit, EditsAccounts
 
 NOT_SO = "accounts cannot be changed this way yet"
-_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +62,8 @@ class Hand:
     """Who tells Open-Xchange of what was written; None = it writes by itself."""
     wait: float = 60.0
     """Seconds to wait for a run in progress."""
+    late: list[str] = field(default_factory=list)
+    """Why Open-Xchange was not told of something that was written, for people."""
 
     def configured(self, context: int, address: str) -> Mailbox | None:
         """Give the mapping's mailbox with this address, if there is one."""
@@ -113,8 +112,7 @@ class Hand:
                     self._settle(dict(mailboxes))
                     yield work
                     if self.caches is not None:
-                        for problem in self.caches.clear(stale(work.outcomes)).problems:
-                            _log.warning("caches.kept", warning=problem)
+                        self.late += self.caches.clear(stale(work.outcomes)).problems
             except SyncdError as error:
                 if not isinstance(error, LedgerError):
                     with suppress(LedgerError):  # the first error is the one to tell

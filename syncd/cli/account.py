@@ -159,6 +159,7 @@ def _write(command: str, given: Given, context: int, settings: Settings) -> Done
             raise HandError("Missing users/groups in account data", code=Exit.INVALID)
         whom = people(hand.store, context, users, groups)
         done = task(whom)
+        say_late(hand)
         _tell(command, done, whom, f"{address} in context {context}")
         if not given.keys() & {"pin", "until"}:
             _warn(command, done, hand, context, address)
@@ -254,6 +255,12 @@ def _tell(command: str, done: Done, whom: People, where: str) -> None:
     untouched = len(whom) - len(done.applied) - len(done.refused or {})
     if command != "create" and done.applied and untouched > 0:
         say(f"note: {untouched} of {len(whom)} users have no account of {where}")
+
+
+def say_late(hand: ByHand) -> None:
+    """Warn where Open-Xchange was not told of what was written."""
+    for why in dict.fromkeys(hand.late):
+        say(f"warning: users may see changes late: {why}", "yellow")
 
 
 def _warn(command: str, done: Done, hand: ByHand, context: int, address: str) -> None:

@@ -32,7 +32,7 @@ def reseal(
     """
     from syncd.byhand.asking import mailbox_of  # noqa: PLC0415
     from syncd.byhand.resealing import reseal as resealed  # noqa: PLC0415
-    from syncd.cli.account import failures, whoami  # noqa: PLC0415
+    from syncd.cli.account import failures, say_late, whoami  # noqa: PLC0415
     from syncd.wiring import by_hand  # noqa: PLC0415
 
     failed = False
@@ -44,6 +44,7 @@ def reseal(
             for line in failures(done):
                 failed = True
                 say(f"{named}: {line}", "red")
+        say_late(hand)
     raise typer.Exit(5 if failed else 0)
 
 

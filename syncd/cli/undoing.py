@@ -71,7 +71,12 @@ def undo(
             found, work = task.perform()
             report = _report(found, started)
             report = replace(
-                report, run=work.run, outcomes=tuple(work.outcomes), errors=tuple(work.errors), applied=True
+                report,
+                run=work.run,
+                outcomes=tuple(work.outcomes),
+                errors=tuple(work.errors),
+                warnings=tuple(task.hand.late),
+                applied=True,
             )
     _told(found, report or _report(found, started), config, partial=partial)
     if found.held:

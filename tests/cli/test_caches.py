@@ -188,6 +188,24 @@ def test_changes_by_hand_are_told_too(place: Place, service: Service) -> None:
     assert calls(service) == [("update", "user3@x.org", [3], {})]
 
 
+def test_whoever_changes_by_hand_hears_of_a_service_that_is_down(
+    place: Place, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A change by hand, and one undone, are written and good; a warning says that users may see them late."""
+    place.syncd("sync")
+    capsys.readouterr()
+    service.expect(Trouble(operation="update", times=None, drop="before"))
+    config = str(place.folder / "syncd.yaml")
+    words = ["--config", config, "-c", "1", "--users", "3", "-e", SUPPORT, "--pin"]
+    assert account.in_syncd("delete", words) == 0
+    assert capsys.readouterr().err.startswith("warning: users may see changes late: context 1: the ")
+    entries = json.loads(place.syncd("history", "--output", "json").out)["history"]
+    [number] = [one["change"] for one in entries if one["op"] == "delete"]
+    done = place.syncd("undo", str(number), "--pin")
+    assert (done.code, "1 created" in done.out) == (0, True)
+    assert "warning: users may see changes late: context 1: the " in done.out
+
+
 def test_check_says_how_it_is(place: Place, service: Service) -> None:
     """By SOAP the login is tried; none is a warning that fails nothing."""
     told = next(line for line in place.syncd("check").out.splitlines() if "OX caches" in line)
