@@ -1,7 +1,8 @@
 """The fingerprint of a mailbox's changes: what `approve` names, and the same for the same changes at any time.
 
 A digest is made of one line for each change; `items` names these lines one by one, so that what was approved can be
-told from what came later. Claims that would end without a change are named too, but are in no digest.
+told from what came later. Claims that would end without a change are named too, but are in no digest. A mailbox whose
+address is written in other letter case is the same one: what a person said of its changes still counts.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 
+from syncd.core.address import letters
 from syncd.core.changes import Adoption, Change
 from syncd.core.model import Fields
 
@@ -56,7 +58,7 @@ def _lines(context: int, mailbox: str, changes: Iterable[Change], adopted: Itera
 
 
 def _start(context: int, mailbox: str) -> str:
-    return _canonical([context, mailbox])[:-1]
+    return _canonical([context, letters(mailbox)])[:-1]
 
 
 def _name(line: str) -> str:

@@ -265,6 +265,16 @@ def test_a_rejected_plan_stays_held_as_rejected(place: Holding, me: str) -> None
     assert [op for op, _, _ in place.journal("approve", "reject")] == ["reject", "approve"]
 
 
+def test_a_rejection_outlasts_another_letter_case_of_the_address(place: Holding) -> None:
+    """Whoever writes the address anew in the configuration has answered nothing: what was rejected still is."""
+    place.syncd("reject", place.held(7, 8, 9, 10))
+    config = place.station.config
+    config.write_text(config.read_text().replace(f'"{SUPPORT}"', f'"{SUPPORT.title()}"'))
+    place.members([6, 7, 8, 9, 10])  # three leave, as many as may
+    assert place.syncd("sync").code == 4
+    assert len(place.users()) == 8
+
+
 def test_a_rejection_withdraws_an_approval(place: Holding, me: str) -> None:
     """What was approved and not applied yet is not applied any more."""
     digest = place.held(7, 8, 9, 10)

@@ -128,6 +128,13 @@ def test_a_digest_is_what_it_was() -> None:
     assert item(1, ADDRESS, change()) == "29edec43cbbecef9"
 
 
+def test_the_letter_case_of_the_address_makes_no_other_digest() -> None:
+    """Who edits it in the configuration releases nothing that was rejected, and voids no approval."""
+    shouted = ADDRESS.upper()
+    assert digest(1, shouted, [change(), DELETE], []) == digest(1, ADDRESS, [change(), DELETE], [])
+    assert items(1, shouted, [change(), DELETE], [], [7]) == items(1, ADDRESS, [change(), DELETE], [], [7])
+
+
 # --------------------------------------------------------------------------- one by one
 
 
