@@ -120,8 +120,8 @@ def password_source(names: Mapping[str, bool]) -> str:
     without = [name for name, has in names.items() if not has]
     if len(without) == len(names):
         return (
-            f"no password is configured: {_PROPERTY} has to be session (its default: Open-Xchange sends the password that "
-            "each user logged in with) or global (one for all); with user nobody gets in"
+            f"no password is configured: {_PROPERTY} has to be session (its default: Open-Xchange sends the password "
+            "that each user logged in with) or global (one for all); with user nobody gets in"
         )
     if without:
         named = ", ".join(without[:_NAMED]) + (f" and {len(without) - _NAMED} more" if len(without) > _NAMED else "")
@@ -129,8 +129,8 @@ def password_source(names: Mapping[str, bool]) -> str:
     else:
         users = "all mailboxes here have one"
     return (
-        f"the configured passwords count with {_PROPERTY}=user only, and {users}; with session, its default, Open-Xchange "
-        "sends the password that each user logged in with, and with global one for all"
+        f"the configured passwords count with {_PROPERTY}=user only, and {users}; with session, its default, "
+        "Open-Xchange sends the password that each user logged in with, and with global one for all"
     )
 
 
