@@ -38,6 +38,8 @@ from syncd.telemetry.telling import tell
 
 MINUTE = timedelta(minutes=1)
 """What the brake counts over."""
+PATIENCE = timedelta(hours=24)
+"""How long ago runs must have begun by whose clock the journal is cut off."""
 RENEWAL = 10.0
 """Seconds between renewals of the lease, however long a read takes."""
 _log = structlog.get_logger()
@@ -329,8 +331,12 @@ class Reconciler:
             absences=absences(report.judgements, report.outcomes, facts, report.started),
             fingerprints=understood(report.judgements, facts, decision.prints),
         )
-        if self.keep is not None:
-            self.ledger.prune(report.started - self.keep, report.started)
+        self._prune(report.started)
+
+    def _prune(self, now: datetime) -> None:
+        """Remove what is older than kept by the clock of a day ago: one that is ahead for hours forgets nothing."""
+        if self.keep is not None and (agreed := self.ledger.ran_before(now - PATIENCE)) is not None:
+            self.ledger.prune(agreed - self.keep, now)
 
     @contextmanager
     def _noted(self, run: str, command: str, *, partial: bool) -> Iterator[None]:

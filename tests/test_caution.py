@@ -253,6 +253,26 @@ def test_the_journal_knows_what_a_new_account_was_like(site: Site) -> None:
     assert (entry.new["name"], entry.new["login"], entry.reason) == ("Support", ADDRESS, "a member")
 
 
+def test_a_clock_that_is_ahead_for_hours_forgets_nothing(site: Site) -> None:
+    """What is kept is counted from a run of a day before; once runs agree for a day, what is older goes."""
+    site.more = {"keep": timedelta(days=400)}
+    site.boxes = of("berta")
+    site.run()
+    right = site.now
+    site.later(days=3650)
+    site.run()
+    site.later(hours=23)
+    site.run()
+    site.now = right + timedelta(minutes=5)
+    site.run()
+    site.later(days=3651)  # another time: the last run of a day before knew better
+    site.run()
+    assert len(list(site.ledger.history())) == 1
+    site.later(hours=25)
+    site.run()
+    assert list(site.ledger.history()) == []
+
+
 def test_a_pin_counts_more_than_the_group_until_it_ends(site: Site) -> None:
     """A pinned user gets the account and keeps it, one kept out loses it; when the pins end the group decides again."""
     site.boxes = of("berta", limits=LAX)

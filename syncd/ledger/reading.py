@@ -151,6 +151,11 @@ class Reader:
         with self._database.reading() as work:
             return record.status(work)
 
+    def ran_before(self, before: datetime) -> datetime | None:
+        """Give when the last run began of those that began at or before a time; None = none did."""
+        with self._database.reading() as work:
+            return record.ran_before(work, before)
+
     def history(
         self,
         *,

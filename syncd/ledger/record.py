@@ -208,6 +208,15 @@ def runs(work: Work, limit: int) -> tuple[Run, ...]:
     )
 
 
+def ran_before(work: Work, before: datetime) -> datetime | None:
+    """Give when the last run began of those that began at or before a time; None = none did.
+
+    The last one that was noted: a run whose clock was ahead says nothing about what came after it.
+    """
+    rows = work.rows("SELECT started FROM runs WHERE started <= ? ORDER BY id DESC LIMIT 1", (stamp(before),))
+    return moment(rows[0][0]) if rows else None
+
+
 def status(work: Work) -> tuple[MailboxStatus, ...]:
     """Give every mailbox that is configured or has claims, with what the last run that covered it found."""
     found = []
