@@ -8,6 +8,7 @@ Errors in data (a member without a user, somebody else's account in the way) are
     ├── StoreError            the Open-Xchange database
     │   ├── StoreUnavailable  did not answer in time, or the connection was lost; try again later
     │   ├── StoreRefused      writing would be wrong now (schema lock, read-only, a column or sequence row missing)
+    │   │   └── LoginRefused  Open-Xchange's own service does not take our login
     │   └── StoreBusy         another installation holds the named lock
     └── LedgerError           our own database
         ├── LedgerUnavailable cannot be opened, read or written (disk full); nothing may be written to Open-Xchange
@@ -56,6 +57,10 @@ class StoreUnavailable(StoreError):  # noqa: N818 - the tree reads as states
 
 class StoreRefused(StoreError):  # noqa: N818
     """Writing now would be wrong: schema update lock, read-only database, missing column or sequence row."""
+
+
+class LoginRefused(StoreRefused):
+    """The service of Open-Xchange does not take our login in a context, or there is no such context."""
 
 
 class StoreBusy(StoreError):  # noqa: N818

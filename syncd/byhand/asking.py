@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from enum import IntEnum
+from typing import Protocol, runtime_checkable
 
 from syncd.core.address import collation_key, letters
 from syncd.core.model import Account, Asked, Endpoint, Mailbox, Observed
-from syncd.errors import SyncdError
+from syncd.errors import LoginRefused, StoreError, StoreUnavailable, SyncdError
 from syncd.openxchange.base import AccountStore
 from syncd.openxchange.listing import Listed, ListsAccounts
 
@@ -24,6 +25,7 @@ class Exit(IntEnum):
     """The exit codes of the vendor's tools (ox-facts 6.7)."""
 
     OTHER = 1
+    CREDENTIALS = 101
     CONTEXT = 102
     INVALID = 103
     MISSING = 104
@@ -44,6 +46,38 @@ class HandError(SyncdError):
         super().__init__(message, hint=hint)
         self.code = code
         self.usage = usage or code in {Exit.MISSING, Exit.INVALID, Exit.VALUE, Exit.OPTION}
+
+
+@runtime_checkable
+class AsksService(Protocol):
+    """What a store offers besides where a service of Open-Xchange writes."""
+
+    def admits(self, context: int) -> None:
+        """Make sure that the service answers, and takes our login.
+
+        Raises:
+            LoginRefused, StoreError: it does not.
+        """
+        ...
+
+
+def exit_of(error: SyncdError) -> Exit:
+    """Give what the vendor's tools end with in a case like this."""
+    if isinstance(error, HandError):
+        return error.code
+    if isinstance(error, LoginRefused):
+        return Exit.CREDENTIALS
+    return Exit.UNREACHABLE if isinstance(error, StoreUnavailable) else Exit.STORAGE
+
+
+def blamed(store: AccountStore, context: int) -> Exit:
+    """Give the exit code for accounts that were not written: whether it was for the service that writes them."""
+    if isinstance(store, AsksService):
+        try:
+            store.admits(context)
+        except StoreError as error:
+            return exit_of(error)
+    return Exit.STORAGE
 
 
 def people(store: AccountStore, context: int, users: Sequence[int], groups: Sequence[int]) -> dict[int, str]:

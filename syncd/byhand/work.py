@@ -45,6 +45,13 @@ class Done:
     """Users, of those applied, whose account a mapping keeps."""
     errors: tuple[str, ...] = ()
     """Errors of systems met on the way."""
+    code: Exit = Exit.STORAGE
+    """What the vendor's tools end with where something failed."""
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether something was not done that should have been."""
+        return bool(self.refused or self.errors)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,7 @@ def in_syncd(command: str, argv: Sequence[str]) -> int:
             raise
         say(f"syncd: {error}", "red")
         return 2
-    if done is None or not (done.refused or done.errors):
+    if done is None or not done.failed:
         return 0
     for line in failures(done):
         say(line, "red")
@@ -115,7 +116,7 @@ def perform(command: str, argv: Sequence[str], title: str, seen: list[int] | Non
     if command == "list":
         _list(given, context, loaded(config))
         return None
-    return _write(command, given, context, loaded(config))
+    return _write(command, given, context, loaded(config), blaming=seen is not None)
 
 
 def _of_environment(name: str) -> str:
@@ -146,8 +147,9 @@ def _list(given: Given, context: int, settings: Settings) -> None:
     sys.stdout.write(account_lists.csv(shown) if "csv" in given else account_lists.table(shown))
 
 
-def _write(command: str, given: Given, context: int, settings: Settings) -> Done:
-    from syncd.byhand.asking import Exit, HandError, people  # noqa: PLC0415
+def _write(command: str, given: Given, context: int, settings: Settings, *, blaming: bool) -> Done:
+    """Write accounts; with `blaming` find out what is to blame where it fails, for the tools' exit codes."""
+    from syncd.byhand.asking import Exit, HandError, blamed, people  # noqa: PLC0415
 
     address = given["primary-address"]
     with _hand(settings) as hand:
@@ -159,6 +161,8 @@ def _write(command: str, given: Given, context: int, settings: Settings) -> Done
             raise HandError("Missing users/groups in account data", code=Exit.INVALID)
         whom = people(hand.store, context, users, groups)
         done = task(whom)
+        if done.failed and blaming:
+            done = replace(done, code=blamed(hand.store, context))
         say_late(hand)
         _tell(command, done, whom, f"{address} in context {context}")
         if not given.keys() & {"pin", "until"}:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from syncd.byhand.asking import Exit, HandError
+from syncd.byhand.asking import Exit, HandError, exit_of
 from syncd.cli.account import failures, perform
 from syncd.cli.account_options import usage
 from syncd.cli.main import write_anything
-from syncd.errors import ConfigurationError, StoreUnavailable, SyncdError
+from syncd.errors import ConfigurationError, SyncdError
 
 _FAILURES = {
     "create": ("account", "could not be created: "),
@@ -38,11 +38,10 @@ def run(command: str, argv: Sequence[str]) -> int:
     except ConfigurationError as error:
         return _fail(command, argv, seen, [f"Error: {error}"], Exit.OTHER)
     except SyncdError as error:
-        code = Exit.UNREACHABLE if isinstance(error, StoreUnavailable) else Exit.STORAGE
-        return _fail(command, argv, seen, ["Server response:", f" {error}"], code)
-    if done is None or not (done.refused or done.errors):
+        return _fail(command, argv, seen, ["Server response:", f" {error}"], exit_of(error))
+    if done is None or not done.failed:
         return 0
-    return _fail(command, argv, seen, ["Server response:", *(f" {line}" for line in failures(done))], Exit.STORAGE)
+    return _fail(command, argv, seen, ["Server response:", *(f" {line}" for line in failures(done))], done.code)
 
 
 def _lines(error: HandError) -> list[str]:

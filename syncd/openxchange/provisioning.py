@@ -112,6 +112,10 @@ class ProvisioningStore(ReadsByAnother):
 
         return edit_accounts(edits, self.listed(context, users), look, send, name=self._service.name)
 
+    def admits(self, context: int) -> None:
+        """Make sure that the service answers, and takes our login; see `AsksService`."""
+        self._service.admits(context)
+
     def stale(self, context: int, mailbox_key: str, accounts: Collection[tuple[int, int]]) -> Sifted:
         """Give accounts whose passwords are not stored in the format in use; see `KnowsPasswords`."""
         if not isinstance(self._reader, KnowsPasswords):

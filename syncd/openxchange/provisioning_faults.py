@@ -2,7 +2,7 @@
 
 | fault                                            | becomes                                              |
 |--------------------------------------------------|------------------------------------------------------|
-| InvalidCredentialsException                      | StoreRefused (also where the context does not exist) |
+| InvalidCredentialsException                      | LoginRefused (also where the context does not exist) |
 | NoSuchContextException                           | StoreRefused                                         |
 | DatabaseUpdateException                          | StoreRefused: try again later                        |
 | RemoteException                                  | StoreUnavailable                                     |
@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from syncd.errors import StoreError, StoreRefused, StoreUnavailable
+from syncd.errors import LoginRefused, StoreError, StoreRefused, StoreUnavailable
 
 NO_PRIMARY = "the user has no primary account to copy the servers from"
 _USER = re.compile(r"(?:for user|No such user) (-?\d+)")
@@ -95,7 +95,7 @@ def meaning(detail: str | None, code: str, message: str, where: str) -> StoreErr
 def _of_system(detail: str, text: str, where: str) -> StoreError:
     if detail == "InvalidCredentialsException":
         hint = "check login and password of the context's administrator; Open-Xchange says the same of a context "
-        return StoreRefused(f"{where} refused the login: {_line(text)}", hint=f"{hint}that does not exist")
+        return LoginRefused(f"{where} refused the login: {_line(text)}", hint=f"{hint}that does not exist")
     if detail == "DatabaseUpdateException":
         return StoreRefused(f"{where}: {_line(text)}", hint="Open-Xchange updates its tables; the next run tries again")
     if detail == "NoSuchContextException":

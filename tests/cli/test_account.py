@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 import tomllib
@@ -199,6 +202,25 @@ def test_the_tutorial_on_mariadb(real_place: Place) -> None:
 def test_the_tutorial_by_soap(soap_place: Place) -> None:
     """Written by the SOAP service they work as well."""
     tell_the_tutorial(soap_place)
+
+
+@pytest.mark.parametrize("command", ["create", "update", "delete"])
+def test_what_is_to_blame_where_a_service_writes(soap_place: Place, command: str) -> None:
+    """A service that refuses our login ends a script with 101, one that is not there with 105; nothing is written."""
+    soap_place.syncd("create", "-c", "1", "--users", "3", *SERVERS)
+    before = soap_place.tables()
+    argv = ["-c", "1", "-e", ADDRESS, "--users", "4" if command == "create" else "3"]
+    argv += {"create": ["--name", "N"], "update": ["--name", "N"], "delete": []}[command]
+    (soap_place.folder / "admin").write_text("wrong")
+    code, said, told = soap_place.script(command, *argv)
+    assert (code, said, "refused the login" in told) == (101, "", True)
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    soap_place.writing = re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{port}", soap_place.writing)
+    soap_place.configure()
+    code, said, told = soap_place.script(command, *argv)
+    assert (code, said, "cannot be reached" in told) == (105, "", True)
+    assert soap_place.tables() == before
 
 
 def test_updates_by_soap(soap_place: Place) -> None:
