@@ -13,7 +13,7 @@ import pytest
 
 from syncd.core.accounts import wanted
 from syncd.core.model import Secret
-from syncd.errors import StoreError, StoreRefused, StoreUnavailable
+from syncd.errors import LoginRefused, StoreError, StoreRefused, StoreUnavailable
 from syncd.openxchange import clt_service
 from syncd.openxchange.clt_answers import accounts, failure, outcome
 from syncd.openxchange.clt_process import Ended, TimedOut, run
@@ -215,12 +215,12 @@ MEANINGS: Mapping[str, tuple[type[Exception], str]] = {
     "create-user-unknown": (Rejected, "user 99 does not exist any more"),
     "create-length-name-257": (Rejected, "Data too long for column 'name'"),
     "create-user-0": (Rejected, "Invalid user identifier: 0"),
-    "create-wrong-password": (StoreRefused, "refused the login: Authentication failed"),
+    "create-wrong-password": (LoginRefused, "refused the login: Authentication failed"),
     "create-schema-locked": (StoreRefused, "locked or is now being updated"),
     "create-clt-missing-login": (StoreRefused, 'does not take what syncd sends: Option(s) "login" missing'),
     "create-clt-unknown-option": (StoreRefused, "does not take what syncd sends: Unrecognized options"),
     "create-clt-mail-port-abc": (StoreRefused, "failed: Invalid input detected"),
-    "update-wrong-password": (StoreRefused, "refused the login"),
+    "update-wrong-password": (LoginRefused, "refused the login"),
     "update-mailProtocol-changed": (Rejected, "The protocol must not changed from imap to pop3"),
     "delete-unknown-user": (Rejected, "user 99 does not exist any more"),
     "list-broken-six-part-password": (Rejected, "Open-Xchange failed: Input byte"),
