@@ -80,8 +80,12 @@ def blamed(store: AccountStore, context: int) -> Exit:
     return Exit.STORAGE
 
 
-def people(store: AccountStore, context: int, users: Sequence[int], groups: Sequence[int]) -> dict[int, str]:
+def people(
+    store: AccountStore, context: int, users: Sequence[int], groups: Sequence[int], *, guests: bool = False
+) -> dict[int, str]:
     """Give the users and the members of the groups (0 = everybody), each once, explicit users first.
+
+    `guests` may be among the users where what they have is looked at, changed or taken; they are given nothing.
 
     Raises:
         HandError: there is no such context, user or group, or a user is a guest.
@@ -101,7 +105,7 @@ def people(store: AccountStore, context: int, users: Sequence[int], groups: Sequ
     for user in users:
         if user not in known.ids:
             raise HandError(f"No such user {user} in context {context}", code=Exit.USER)
-        if str(user) not in known.found.get("id", {}):
+        if not guests and str(user) not in known.found.get("id", {}):
             raise HandError(f"user {user} in context {context} is a guest", code=Exit.INVALID)
     return {user: known.logins.get(user, "") for user in ids}
 

@@ -142,7 +142,7 @@ def _list(given: Given, context: int, settings: Settings) -> None:
     users, groups = given.ids("user"), given.ids("group")
     asked = bool(given.keys() & {"users", "groups"})
     with opened_store(settings) as store:
-        whom = people(store, context, users, groups)
+        whom = people(store, context, users, groups, guests=True)
         shown = accounts(store, context, tuple(whom) if asked else None, passwords="show-passwords" in given)
     sys.stdout.write(account_lists.csv(shown) if "csv" in given else account_lists.table(shown))
 
@@ -159,7 +159,7 @@ def _write(command: str, given: Given, context: int, settings: Settings, *, blam
         users, groups = given.ids("user"), given.ids("group")
         if not users and not groups:
             raise HandError("Missing users/groups in account data", code=Exit.INVALID)
-        whom = people(hand.store, context, users, groups)
+        whom = people(hand.store, context, users, groups, guests=command != "create")
         done = task(whom)
         if done.failed and blaming:
             done = replace(done, code=blamed(hand.store, context))

@@ -292,6 +292,20 @@ def test_an_address_that_is_only_equal_for_the_database(place: Place) -> None:
     assert place.tables() == before
 
 
+@pytest.mark.parametrize("way", ["place", "soap_place"])
+def test_what_a_guest_has_can_be_taken(way: str, request: pytest.FixtureRequest) -> None:
+    """An account that the vendor's tools gave to a guest is listed, changed and deleted; we give a guest none."""
+    place: Place = request.getfixturevalue(way)
+    place.syncd("create", "-c", "1", "--users", "3", *SERVERS)
+    for table in ("user_mail_account", "user_transport_account", "user_transport_account_properties"):
+        place.execute(f"UPDATE {table} SET user = 20 WHERE id = 1")
+    argv = ["-c", "1", "--users", "20", "-e", ADDRESS]
+    assert place.syncd("update", *argv, "--name", "Guest's")[:2] == (0, DONE.format("updated from"))
+    assert [(one["user-id"], one["name"]) for one in place.listed("--users", "20")] == [("20", "Guest's")]
+    assert place.syncd("delete", *argv)[:2] == (0, DONE.format("deleted from"))
+    assert place.users() == []
+
+
 def test_what_fails_for_one_is_made_for_others(place: Place) -> None:
     """Where one user cannot have it the others get it; syncd's exit code is 5, the tools' 106."""
     place.execute("DELETE FROM user_mail_account WHERE user = 4")
@@ -442,7 +456,7 @@ def test_passwords_are_masked(place: Place) -> None:
         ("list", ["-c", "1", "--users", "99"], 108, 1, "No such user 99 in context 1"),
         ("delete", ["-c", "1", "-e", ADDRESS], 103, 2, "Missing users/groups in account data"),
         ("delete", ["-c", "1", "-e", " ", "--users", "3"], 103, 2, "Primary address is empty."),
-        ("delete", ["-c", "1", "-e", ADDRESS, "--users", "20"], 103, 2, "user 20 in context 1 is a guest"),
+        ("create", ["-c", "1", *SERVERS, "--users", "20"], 103, 2, "user 20 in context 1 is a guest"),
         ("delete", ["-c", "1", "-e", ADDRESS, "--groups", "77"], 108, 1, "No such group 77 in context 1"),
         ("update", ["-c", "1", "-e", ADDRESS, "--users", "3", "--mail-secure", "yes"], 109, 2, "true or false"),
         ("update", ["-c", "1", "-e", ADDRESS, "--users", "3", "--mail-port", "0"], 109, 2, "from 1 to 65535"),
