@@ -89,7 +89,7 @@ def _lines(report: Report, judgement: Judgement, outcomes: dict[object, Outcome]
     plan = judgement.plan
     for reason in plan.reasons:
         yield Text(f"  ! not read completely: {reason}", style="bold red")
-    if plan.configuration and (plan.changes or plan.adopted):
+    if plan.configuration and (plan.changes or plan.adopted or plan.withheld or plan.waiting):
         yield Text("  ~ its configuration has changed since the last run that left nothing open", style="yellow")
     yield from _cut(_changes(report, judgement, outcomes), len(plan.changes))
     yield from _cut(_adoptions(report, judgement), len(plan.adopted))

@@ -13,6 +13,7 @@ import pytest
 from syncd.cli import persons
 from syncd.ledger.values import HeldPlan
 from tests.cli.holding import SUPPORT, Holding
+from tests.e2e.station import BASE
 
 HOUR = 3600 * 1000
 
@@ -334,6 +335,29 @@ def test_a_configuration_that_gives_the_same_plan_keeps_the_approval(place: Hold
     place.syncd("approve", place.digest())
     place.configure(account={"login": "one"}, http={"listen": "127.0.0.1:9470"})
     assert place.syncd("sync").code == 0
+
+
+def test_an_approval_of_before_an_edit_does_not_release_what_the_edit_does(place: Holding) -> None:
+    """The same removals by another mapping are held once more, for the edit, and say so."""
+    place.syncd("approve", place.held(7, 8, 9, 10))
+    config = place.station.config
+    config.write_text(config.read_text().replace(f"cn=support,{BASE}", f"cn=sales,{BASE}"))
+    place.members([7, 8, 9, 10], [7, 8, 9, 10])
+    done = place.syncd("sync")
+    assert (done.code, len(place.users())) == (4, 8)
+    assert "its configuration has changed since the last run: 4 accounts would be removed" in done.out
+    assert "but it has another reason now" in done.out
+
+
+def test_an_edit_is_told_while_removals_still_wait(place: Holding) -> None:
+    """The first run after it says so, although nothing is to be done yet."""
+    place.configure(grace={"reads": 2})
+    config = place.station.config
+    config.write_text(config.read_text().replace(f"cn=support,{BASE}", f"cn=sales,{BASE}"))
+    place.members(range(3, 11), range(3, 10))
+    out = place.syncd("sync").out
+    assert "its configuration has changed" in out
+    assert "grace: 1 of 2 reads agreed" in out
 
 
 def test_a_mailbox_that_leaves_takes_what_is_held_along(place: Holding) -> None:
