@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint servers servers-all campaign bench clean lock
+.PHONY: help demo test test-all lint servers servers-all campaign mutants bench clean lock
 
 help:  ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -41,6 +41,10 @@ campaign: $(STAMP) servers  ## Break connections and kill runs at every moment; 
 	$(BIN)/python -m pytest -m campaign
 	@cat build/campaign/faults.txt
 
+mutants: $(STAMP)  ## Change the core in one place after the other and see whether its unit tests notice; takes ten minutes
+	$(BIN)/python -m pip install --quiet --editable '.[mutants]' --constraint constraints.txt
+	$(BIN)/python -m tests.mutants
+
 bench: $(STAMP) servers-all  ## Measure against raw reads; starts its own servers, prints a table
 	$(BIN)/python -m tests.bench
 
@@ -48,4 +52,4 @@ lock: $(STAMP)  ## Write constraints.txt anew from what is installed and tested
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:  ## Remove the virtual environment and the playground
-	rm -rf $(VENV) .venv-* playground build dist *.egg-info
+	rm -rf $(VENV) .venv-* playground build dist mutants *.egg-info

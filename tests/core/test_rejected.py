@@ -65,6 +65,16 @@ def test_a_rejected_end_of_claims_holds_everything() -> None:
     assert judged(plan, rejected={REF: ends(5)})[0].held == frozenset()
 
 
+@pytest.mark.parametrize(
+    ("rejected", "said"), [((4,), "1 account that is not stored"), ((4, 9), "2 accounts that are not stored")]
+)
+def test_the_claims_whose_end_was_rejected_are_counted(rejected: tuple[int, ...], said: str) -> None:
+    """A claim counts though nothing else was rejected with it, and the message says how many there are."""
+    (judgement,) = judged(made(creates=1, forgotten=(4, 9), missing=2), rejected={REF: ends(*rejected)})
+    assert [(one.limit, one.value) for one in judgement.objections] == [("vanished", len(rejected))]
+    assert f"{said} any more would not be ours any more, which" in judgement.objections[0].message
+
+
 def test_what_was_rejected_leaves_room_for_the_others() -> None:
     """What is not done does not count for other mailboxes; an approval that has all of it releases it."""
     one, other = boxes(3, 3)

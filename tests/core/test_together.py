@@ -289,3 +289,12 @@ def test_mailboxes_without_a_plan_count_for_their_context(claimed: int, window: 
     )
     found = [(objection.value, objection.allowed) for objection in judgement.objections]
     assert found == ([] if allowed is None else [(7 + window.removals, allowed)])
+
+
+@pytest.mark.parametrize(("claimed", "held"), [(4, True), (5, False)])
+def test_a_mailbox_with_neither_plan_nor_journal_counts_for_its_context(claimed: int, held: bool) -> None:
+    """A mailbox to which nothing was applied in the window has as many accounts as it had then."""
+    one = made(deletes=7, claimed=20, limits=Limits(removals=Share(percent=0, floor=9)))
+    others = {MailboxRef(1, "sales@mycompany.com"): claimed}
+    (judgement,) = judged(one, others=others, context=Limits(removals=Share(percent=28, floor=0)))
+    assert judgement.held == ({REMOVALS} if held else frozenset())
