@@ -46,9 +46,10 @@ def test_wanted_of_a_copied_account_has_no_transport_where_the_primary_has_none(
 
 
 def test_wanted_of_a_copied_account_is_blank_before_the_primary_account_is_known() -> None:
-    """A plan shows empty urls, since they are known only at creation."""
+    """A plan shows empty urls without StartTLS, since they are known only at creation."""
     fields = wanted(COPIED)
-    assert (fields.mail_url, fields.transport_url) == ("", "")
+    assert (fields.mail_url, fields.mail_starttls) == ("", False)
+    assert (fields.transport_url, fields.transport_starttls) == ("", False)
     assert (fields.login, fields.transport_auth, fields.transport_secondary) == (ADDRESS, TRANSPORT_AUTH, True)
 
 
@@ -85,6 +86,15 @@ def test_repaired_writes_a_missing_transport_row_of_an_explicit_account() -> Non
 def test_repaired_takes_a_transport_away_that_is_not_configured() -> None:
     """A mailbox that only receives loses a transport row that it still has."""
     assert repaired(RECEIVING, RIGHT, wanted(RECEIVING)) == NO_TRANSPORT
+
+
+@pytest.mark.parametrize(("revive", "failing"), [(False, "switched off"), (True, None)])
+def test_counters_of_failed_logins_are_set_back_where_that_is_configured(revive: bool, failing: str | None) -> None:
+    """Whatever else is repaired, an account that failed stays so unless it is to be revived."""
+    account = replace(EXPLICIT, revive=revive)
+    stored = RIGHT._replace(failing="switched off")
+    assert repaired(account, stored, RIGHT) == RIGHT._replace(failing=failing)
+    assert repaired(account, stored._replace(login="old"), RIGHT) == RIGHT._replace(failing=failing)
 
 
 def test_repaired_keeps_the_servers_of_a_copied_account() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from syncd.core.continuity import qualified, settle, wait_reason
+from syncd.core.continuity import partial_wait_reason, qualified, settle, wait_reason
 from syncd.core.model import Observed
 from tests.core.strategies import RIGHT, WRONG, observed
 
@@ -53,6 +53,7 @@ def test_a_read_that_continues_the_last_one_lets_removals_pass(
             (ONE, f"{EARLY} {SECOND_LATE}"), ONE, f"{LATE} {SECOND}", ["went back"], id="one replica went back"
         ),
         pytest.param((ONE, f"{EARLY} {SECOND}"), ONE, LATE, ["went back"], id="a replica is gone"),
+        pytest.param((ONE, f"{LATE} {EARLY}"), ONE, EARLY, ["went back"], id="before the newest of a replica"),
         pytest.param((ONE, AD_LATE), ONE, AD_EARLY, ["went back"], id="a number of twenty digits went back"),
         pytest.param((ONE, AD_EARLY), ONE, AD_OTHER, ["went back"], id="another server behind the same name"),
     ],
@@ -81,6 +82,88 @@ def test_every_replica_of_a_directory_is_qualified() -> None:
     assert qualified(f"{EARLY} 7 {SECOND}", "hq") == " ".join(
         value.replace("#00", "#hq/00", 2).replace("#hq/00", "#00", 1) for value in (EARLY, SECOND)
     )
+
+
+@pytest.mark.parametrize("name", ["the hq", "the#hq", "the # hq"])
+def test_a_qualified_counter_is_always_written_alike(name: str) -> None:
+    """The ledger keeps it until the next run, which compares it with what it writes itself."""
+    assert qualified(EARLY, name) == "20260101000000.000000Z#000000#the_hq/001#000000"
+
+
+BOTH = f"{ONE} {TWO}"
+HQ_EARLY, HQ_LATE, HQ_SECOND = (qualified(counter, "the hq") for counter in (EARLY, LATE, SECOND_LATE))
+LAB_EARLY, LAB_LATE = (qualified(counter, "lab") for counter in (EARLY, LATE))
+
+
+@pytest.mark.parametrize(
+    ("last", "answers"),
+    [
+        pytest.param(None, {"lab": (TWO, EARLY)}, id="first read"),
+        pytest.param(("", None), {"lab": (TWO, EARLY)}, id="no server was asked last time"),
+        pytest.param((BOTH, f"{HQ_EARLY} {LAB_EARLY}"), {}, id="none answered"),
+        pytest.param((BOTH, f"{HQ_EARLY} {LAB_EARLY}"), {"lab": (TWO, EARLY)}, id="nothing changed"),
+        pytest.param((BOTH, f"{HQ_EARLY} {LAB_EARLY}"), {"the hq": (ONE, LATE)}, id="went on"),
+        pytest.param(
+            (BOTH, f"{HQ_LATE} {LAB_EARLY}"), {"lab": (TWO, EARLY)}, id="the counter of the other is no matter"
+        ),
+        pytest.param((BOTH, None), {"lab": (TWO, EARLY)}, id="no counter then"),
+        pytest.param((BOTH, None), {"lab": (TWO, None)}, id="never a counter"),
+        pytest.param((BOTH, HQ_EARLY), {"lab": (TWO, None), "the hq": (ONE, EARLY)}, id="one of them has no counter"),
+    ],
+)
+def test_directories_that_answered_and_continue_let_removals_pass(
+    last: tuple[str, str | None] | None, answers: Mapping[str, tuple[str, str | None]]
+) -> None:
+    """Where not all answered, those that did are compared, each with what it said itself."""
+    assert partial_wait_reason(last, answers) is None
+
+
+@pytest.mark.parametrize(
+    ("last", "answers", "expected"),
+    [
+        pytest.param(
+            (ONE, EARLY),
+            {"lab": (TWO, LATE)},
+            f"read from {TWO}, the last complete read was from {ONE}; waits for a second complete read",
+            id="another server",
+        ),
+        pytest.param(
+            (f"{ONE} ldaps://old", f"{HQ_EARLY} {LAB_EARLY}"),
+            {"the hq": (ONE, LATE), "lab": (TWO, LATE)},
+            f"read from {TWO}, the last complete read was from {ONE} ldaps://old; waits for a second complete read",
+            id="the second has another server",
+        ),
+        pytest.param(
+            (BOTH, f"{HQ_EARLY} {LAB_LATE}"),
+            {"the hq": (ONE, LATE), "lab": (TWO, EARLY)},
+            f"the change counter of {TWO} went back; waits for a second complete read",
+            id="the second went back",
+        ),
+        pytest.param(
+            (BOTH, f"{HQ_EARLY} {HQ_SECOND} {LAB_EARLY}"),
+            {"the hq": (ONE, f"{LATE} {SECOND}")},
+            f"the change counter of {ONE} went back; waits for a second complete read",
+            id="one replica went back",
+        ),
+        pytest.param(
+            (BOTH, f"{HQ_EARLY} {HQ_SECOND} {LAB_EARLY}"),
+            {"the hq": (ONE, SECOND_LATE)},
+            f"the change counter of {ONE} went back; waits for a second complete read",
+            id="a replica is gone",
+        ),
+        pytest.param(
+            (BOTH, f"{HQ_EARLY} {LAB_EARLY}"),
+            {"lab": (TWO, None)},
+            f"the change counter of {TWO} is not to be seen any more; waits for a second complete read",
+            id="no counter now",
+        ),
+    ],
+)
+def test_a_directory_that_answered_and_does_not_continue_makes_removals_wait(
+    last: tuple[str, str | None], answers: Mapping[str, tuple[str, str | None]], expected: str
+) -> None:
+    """Where not all answered, whoever one calls disabled goes; so it has to be the server it was, no older."""
+    assert partial_wait_reason(last, answers) == expected
 
 
 @pytest.mark.parametrize("name", ["the hq", "hq#1", " "])
@@ -119,6 +202,7 @@ NEW = {"mail_url": RIGHT.mail_url, "login": RIGHT.login}
         pytest.param("update", {}, [observed(4, 20, password=False)], "abandoned", id="update, the password is wrong"),
         pytest.param("update", {}, [observed(4, 20)], "applied", id="update, passwords are not managed any more"),
         pytest.param("update", {"name": "x"}, [observed(4, 20)], "abandoned", id="update, a field that is not kept"),
+        pytest.param("update", {"gone": "x"}, [observed(4, 20)], "abandoned", id="update, a field there is no more"),
     ],
 )
 def test_an_open_change_is_settled_by_what_is_stored(

@@ -36,6 +36,12 @@ def test_each_text_is_wanted_where_it_is_enforced(key: str, field: str, value: s
     assert {name: getattr(wanted(without), name) for name in expected} == expected
 
 
+def test_a_reply_to_that_is_enforced_is_the_configured_one() -> None:
+    """An address that is not blank is wanted as it is written."""
+    account = replace(TEXTS, reply_to="team@x.org", policy=Policy(reply_to="enforce"))
+    assert wanted(account).reply_to == "team@x.org"
+
+
 @pytest.mark.parametrize("kept", ["create", "ignore"])
 @pytest.mark.parametrize(
     ("key", "fields"),
