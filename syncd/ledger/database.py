@@ -12,6 +12,7 @@ costs one fsync for each commit, and there are two commits per batch.
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shlex
@@ -99,6 +100,9 @@ class Database:
             raise self._unavailable(error.orig or error) from error
         except (sqlite3.Error, SQLAlchemyError, OSError) as error:
             raise self._unavailable(error) from error
+        except json.JSONDecodeError as error:
+            text = f"{self}: it holds what syncd did not write: {error.doc[:40]!r}"
+            raise LedgerUnavailable(text, hint=_EDITED) from error
 
     def _unavailable(self, error: BaseException) -> LedgerUnavailable:
         code = error.args[0] if error.args else None
@@ -109,6 +113,7 @@ class Database:
 
 
 _EXAMPLES = "sqlite:////var/lib/syncd/ledger.db or mysql+pymysql://syncd@db.example.org/syncd"
+_EDITED = "somebody edited it: see syncd history --verify, and restore it from a backup"
 _HINTS = (
     ("is full", "free some space; nothing is written to Open-Xchange until then"),
     ("disk i/o", "the disk is full or broken; nothing is written to Open-Xchange until then"),

@@ -217,6 +217,27 @@ def test_an_edited_journal(place: Place, statement: str, problem: str) -> None:
     assert any(problem in one for one in found.document["problems"])
 
 
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE journal SET path = 'edited'", ["history"]),
+        ("UPDATE texts SET body = 'edited'", ["history", "--output", "jsonl"]),
+        ("UPDATE held_plans SET items = 'edited'", ["sync"]),
+        ("UPDATE held_plans SET plan = 'edited'", ["held"]),
+    ],
+)
+def test_a_ledger_that_was_edited_is_no_defect(place: Place, statement: str, words: list[str]) -> None:
+    """What cannot be read any more is shown, with the command that tells what else is wrong; nothing is written."""
+    place.members([3, 4])  # and nobody in sales@, which is held
+    assert place.syncd("sync").code == 4
+    before = place.station.tables()
+    place.ledger(statement)
+    done = place.syncd(*words)
+    assert (done.code, place.station.tables()) == (1, before)
+    assert "it holds what syncd did not write: 'edited'" in done.err
+    assert "syncd history --verify" in done.err
+
+
 def test_a_journal_that_was_pruned(place: Place) -> None:
     """What `history.keep` removed is counted, and what is left is whole."""
     place.ledger("UPDATE journal SET at = at - 30 * 86400000 WHERE seq <= 3")
