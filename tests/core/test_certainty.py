@@ -105,6 +105,9 @@ def test_who_is_disabled_counts_where_it_excludes(found: SourceRead, expected: t
     ("one", "names", "expected"),
     [
         pytest.param(known_by("x", ("mail", ["berta@x.org"])), {4: "berta"}, "berta", id="the login that is known"),
+        pytest.param(
+            known_by("x", ("login", ["z"]), ("mail", ["berta@x.org"])), {4: "berta"}, "berta", id="not one that failed"
+        ),
         pytest.param(known_by("x", ("mail", ["berta@x.org"])), {}, "4", id="else the number"),
         pytest.param(known_by("x", ("mail", []), ("login", ["z", "berta"])), {}, "berta", id="else its own login"),
     ],

@@ -37,7 +37,9 @@ def choosing(*reads: SourceRead) -> Desired:
         pytest.param(("ACME", "acme.com", "1"), None, id="this context by all of its names"),
         pytest.param(("gone",), "there is no context 'gone'", id="unknown"),
         pytest.param(("gone", "away"), "there is no context 'gone' and 'away'", id="unknown by several names"),
-        pytest.param((), "what names its context is missing", id="missing or hidden"),
+        pytest.param(
+            (), "what names its context is missing in the directory entry, or may not be read", id="missing or hidden"
+        ),
         pytest.param(("acme", "beta"), "it names several contexts: 'acme' and 'beta'", id="several"),
         pytest.param(("acme", "gone"), "it names several contexts: 'acme' and 'gone'", id="one of them unknown"),
     ],
@@ -49,7 +51,7 @@ def test_a_member_belongs_to_the_context_it_names(contexts: tuple[str, ...], wor
         assert (desired.accounts.keys(), desired.unresolved) == ({4}, {})
         return
     assert desired.accounts == {}
-    assert words in desired.unresolved["id-berta"].reason
+    assert desired.unresolved["id-berta"].reason == words
     assert words in str(desired.member_is_there(claim(4)))
 
 
@@ -59,6 +61,13 @@ def test_a_member_of_another_context_is_a_member_and_has_nothing_here() -> None:
     assert (desired.accounts, desired.unresolved) == ({}, {})
     assert desired.members.keys() == {"id-berta"}
     assert (desired.taken_out(claim(4)), desired.member_is_there(claim(4))) == (None, None)
+
+
+def test_a_member_of_another_context_without_a_user_here_names_none() -> None:
+    """Why a login is not found in a context that the member did not choose is no user."""
+    desired = choosing(read(CHOSEN, member("stranger")._replace(contexts=("beta",))))
+    assert desired.members.keys() == {"id-stranger"}
+    assert desired.user_of("id-stranger") is None
 
 
 def test_a_group_of_open_xchange_chooses_nothing() -> None:
