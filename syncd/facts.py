@@ -99,7 +99,8 @@ def counted(judgements: Sequence[Judgement], facts: Facts) -> dict[tuple[Mailbox
     """Give how many members each source had, as the next run compares it.
 
     A source that is suddenly empty keeps its old number as long as what follows from it is held, or waits, or is
-    withheld since another source is incomplete: else the next run would find nothing sudden about it.
+    withheld since another source is incomplete: else the next run would find nothing sudden about it. An exclusion that
+    is new and names nobody gets none so long.
     """
     found: dict[tuple[MailboxRef, str], int] = {}
     for judgement in judgements:
@@ -110,7 +111,7 @@ def counted(judgements: Sequence[Judgement], facts: Facts) -> dict[tuple[Mailbox
         unfinished = held or judgement.idle or judgement.plan.waiting or judgement.plan.withheld
         for source in (*mailbox.sources, *mailbox.exclude):
             read = facts.reads[source]
-            if read.complete and not (unfinished and source in judgement.plan.emptied):
+            if read.complete and not (unfinished and source in (*judgement.plan.emptied, *judgement.plan.blank)):
                 found[mailbox.ref, str(source)] = count(mailbox, read)
     return found
 

@@ -192,6 +192,14 @@ def test_a_group_of_open_xchange_that_is_suddenly_empty_stays_so(parts: dict[str
     assert found == ({(box.ref, str(GROUP)): 0} if counts else {})
 
 
+@pytest.mark.parametrize(("held", "counts"), [({Direction.ADDITIONS}, False), (set(), True)], ids=["held", "done"])
+def test_an_exclusion_that_is_new_and_names_nobody_stays_new(held: set[Direction], *, counts: bool) -> None:
+    """While what follows from it is held it is not counted, else the next run would know it as empty."""
+    box = mailbox()
+    found = counted([judged(box, blank=(BARRED,), held=frozenset(held))], facts(box, read(BARRED)))
+    assert ((box.ref, str(BARRED)) in found) is counts
+
+
 def test_what_stands_open_is_sighted_by_kind() -> None:
     """Withheld changes, dangling values, unresolved members and what is held are told apart."""
     box = mailbox()

@@ -156,6 +156,8 @@ class MailboxPlan:
     """Held claims whose user is not in the context any more, while others are."""
     emptied: tuple[Source, ...] = ()
     """Sources that had members at the last complete read and now have none."""
+    blank: tuple[Source, ...] = ()
+    """Excluding sources that name nobody and were never read before."""
     configuration: bool = False
     """Whether its mapping is another one than at the last run that left nothing open."""
     absent: tuple[int, ...] = ()

@@ -50,6 +50,8 @@ class Desired:
     """What is worth telling of the reads and makes nothing incomplete."""
     emptied: tuple[Source, ...]
     """Sources (of either kind) that had members at the last complete read and now have none."""
+    blank: tuple[Source, ...] = ()
+    """Excluding sources that have no member and were never read to the end before."""
     causes: tuple[Cause, ...] = ()
     """Why sources are not complete, for counting; one for each source and cause."""
     proofs: Mapping[str, Proof] = field(default_factory=dict)
@@ -204,6 +206,11 @@ def desire(
             read.source
             for read in (*included, *excluded)
             if read.complete and not count(mailbox, read) and counts.get((mailbox.ref, str(read.source)), 0)
+        ),
+        blank=tuple(
+            read.source
+            for read in excluded
+            if read.complete and not count(mailbox, read) and (mailbox.ref, str(read.source)) not in counts
         ),
     )
 

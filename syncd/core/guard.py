@@ -10,6 +10,7 @@ the extra accounts that `extra: remove` would take, so that many small steps do 
 | additions        | creates and adoptions  | applied in the window + planned > allowed                                |
 | updates          | updates                | applied in the window + planned > allowed                                |
 | configuration    | removals               | more than the floor, at the first run after its mapping has changed      |
+|                  | additions              | at that run, when an excluding source that is new names nobody           |
 | suddenly_empty   | removals (additions for| a source had members at its last complete read and has none now, however |
 |                  | an exclusion)          | few the removals are                                                     |
 | vanished         | everything             | more claimed accounts than the removals limit are not stored any more,   |
@@ -121,7 +122,14 @@ def objections(
             f"{allowed} are allowed then"
         )
         found.append(_objection("configuration", {REMOVALS}, removals, allowed, text))
-    found += _emptied(plan, removals, _count(plan, ADDITIONS))
+    additions = _count(plan, ADDITIONS)
+    for source in plan.blank if plan.configuration and additions else ():
+        text = (
+            f"its configuration has changed since the last run, and the excluding {source} names nobody: "
+            f"{_accounts(additions)} would be added"
+        )
+        found.append(_objection("configuration", {ADDITIONS}, additions, 0, text))
+    found += _emptied(plan, removals, additions)
     allowed = limits.removals.allowed(plan.claimed)
     lost = plan.missing + plan.gone
     if lost > allowed and (plan.changes or plan.adopted or plan.forgotten):

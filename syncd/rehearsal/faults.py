@@ -80,7 +80,7 @@ def _typo(source: Source) -> Source:
 
 
 def _with_typo(mailbox: Mailbox) -> Mailbox:
-    return replace(mailbox, sources=tuple(map(_typo, mailbox.sources)))
+    return replace(mailbox, sources=tuple(map(_typo, mailbox.sources)), exclude=tuple(map(_typo, mailbox.exclude)))
 
 
 def _directories(world: World) -> str:
@@ -88,7 +88,8 @@ def _directories(world: World) -> str:
 
 
 def _filters(world: World) -> str:
-    found = any(one.kind in {"filter", "attribute"} for box in world.mailboxes for one in box.sources)
+    every = (one for box in world.mailboxes for one in (*box.sources, *box.exclude))
+    found = any(one.kind in {"filter", "attribute"} for one in every)
     return "" if found else "no source is a filter"
 
 

@@ -349,6 +349,22 @@ def test_an_approval_of_before_an_edit_does_not_release_what_the_edit_does(place
     assert "but it has another reason now" in done.out
 
 
+def test_a_typing_error_in_an_exclusion_lets_nobody_in(place: Holding) -> None:
+    """Whoever an edited filter does not find any more waits for an approval, at every run, as few as they are."""
+    found = "(|(uid=u3)(uid=u4))"
+    mapping = json.loads(place.station.config.read_text())["mappings"][0]
+    place.station.configure({**mapping, "exclude": [{"filter": found}]})
+    assert (place.syncd("sync").code, place.users()) == (0, set(range(5, 11)))
+    place.station.configure({**mapping, "exclude": [{"filter": found.replace("uid", "uidd")}]})
+    for _ in range(2):
+        done = place.syncd("sync")
+        assert (done.code, place.users()) == (4, set(range(5, 11)))
+        assert "(uidd=u4)) names nobody: 2 accounts would be added" in done.out
+    place.syncd("approve", place.digest())
+    assert (place.syncd("sync").code, place.users()) == (0, set(range(3, 11)))
+    assert place.syncd("sync").code == 0
+
+
 def test_an_edit_is_told_while_removals_still_wait(place: Holding) -> None:
     """The first run after it says so, although nothing is to be done yet."""
     place.configure(grace={"reads": 2})

@@ -250,6 +250,24 @@ def test_a_source_is_emptied_when_it_had_members_and_has_none(
     assert decided(found, counts=counts).emptied == ((source,) if expected else ())
 
 
+@pytest.mark.parametrize(
+    ("counts", "found", "expected"),
+    [
+        pytest.param({}, read(BARRED), True, id="names nobody"),
+        pytest.param({str(BARRED): 0}, read(BARRED), False, id="named nobody before"),
+        pytest.param({str(BARRED): 5}, read(BARRED), False, id="is emptied"),
+        pytest.param({}, read(BARRED, member("x")), False, id="has a member"),
+        pytest.param({}, read(BARRED, disabled=[member("x")]), False, id="has a disabled member"),
+        pytest.param({}, read(BARRED, complete=False), False, id="incomplete"),
+    ],
+)
+def test_an_exclusion_is_blank_when_it_is_new_and_names_nobody(
+    counts: dict[str, int], found: SourceRead, *, expected: bool
+) -> None:
+    """Only an excluding source read completely for the first time, and naming nobody, is blank; no including one."""
+    assert decided(found, read(SUPPORT), counts=counts).blank == ((BARRED,) if expected else ())
+
+
 def test_equal_filters_in_several_places_are_counted_apart() -> None:
     """Sources that differ by base or scope only have names of their own, by which their members are counted."""
     places = [{}, {"base": "ou=a"}, {"base": "ou=b"}, {"scope": "one"}, {"base": "ou=a", "scope": "one"}]

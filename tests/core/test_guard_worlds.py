@@ -67,6 +67,7 @@ def plans(draw: st.DrawFn, address: str, context: int) -> MailboxPlan:
         claimed=draw(_CLAIMED),
         missing=draw(st.sampled_from((0, 0, 0, 4))),
         extras=draw(_FEW),
+        blank=draw(st.sampled_from(((), (), (BARRED,)))),
         emptied=draw(st.sampled_from(((), (), (SUPPORT,), (BARRED,)))),
         configuration=draw(st.booleans()),
         limits=draw(_LIMITS),
@@ -158,6 +159,8 @@ def signs(plan: MailboxPlan) -> set[str]:
     """Give which signs of wrong facts there are in a plan."""
     removals, additions = planned(plan, REMOVALS), planned(plan, ADDITIONS)
     found = {"configuration"} if plan.configuration and removals > plan.mailbox.limits.removals.floor else set()
+    if plan.configuration and plan.blank and additions:
+        found.add("configuration")
     if (SUPPORT in plan.emptied and removals) or (BARRED in plan.emptied and additions):
         found.add("suddenly_empty")
     if plan.missing > most(plan.mailbox.limits.removals, plan.claimed) and (plan.changes or plan.adopted):
@@ -192,7 +195,8 @@ def test_what_is_released_unasked_is_within_every_limit(town: Town) -> None:
         assert not count or applied(town, one.plan, direction) + count <= allowed
         assert not (count and "vanished" in signs(one.plan))
     for one in unasked:
-        assert not (done(one, REMOVALS) and {"configuration"} & signs(one.plan))
+        assert not (done(one, REMOVALS) > one.plan.mailbox.limits.removals.floor and one.plan.configuration)
+        assert not (done(one, ADDITIONS) and one.plan.configuration and one.plan.blank)
         assert not (done(one, REMOVALS) and SUPPORT in one.plan.emptied)
         assert not (done(one, ADDITIONS) and BARRED in one.plan.emptied)
     assert sum(done(one, REMOVALS) for one in unasked) <= town.ceilings.removals_per_run

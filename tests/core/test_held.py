@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -207,6 +208,30 @@ def test_a_message_tells_of_the_edit() -> None:
         f"{ADDRESS} in context 1: its configuration has changed since the last run: 4 accounts would be removed; "
         f"3 are allowed then. Nothing of it was done. Release it with: syncd approve {judgement.held_digest}"
     )
+
+
+@pytest.mark.parametrize(
+    ("parts", "held"),
+    [
+        ({"creates": 2}, True),
+        ({"adopted": 2}, True),
+        ({"creates": 2, "configuration": False}, False),
+        ({"creates": 2, "blank": ()}, False),
+        ({"deletes": 2}, False),
+    ],
+    ids=["creates", "adoptions", "no edit", "names somebody", "no additions"],
+)
+def test_an_edited_exclusion_that_names_nobody_lets_nobody_in(parts: dict[str, Any], *, held: bool) -> None:
+    """After an edit, additions beside a new exclusion without members are held, however few they are."""
+    (judgement,) = judged(made(**{"configuration": True, "blank": (BARRED,), **parts}))
+    assert judgement.held == ({ADDITIONS} if held else set())
+    text = (
+        f"{ADDRESS} in context 1: its configuration has changed since the last run, and the excluding {BARRED} names "
+        "nobody: 2 accounts would be added. Nothing of it was done. "
+        f"Release it with: syncd approve {judgement.held_digest}"
+    )
+    assert [one.message for one in judgement.objections] == [text] * held
+    assert [(one.limit, one.value, one.allowed) for one in judgement.objections] == [("configuration", 2, 0)] * held
 
 
 def test_an_approval_of_nothing_is_not_told_of() -> None:

@@ -132,6 +132,17 @@ def test_an_exclusion_that_is_lost_gives_nobody_a_mailbox(world: World) -> None:
     assert results(done)["empty-exclusion"]["limits"] == ["suddenly_empty"]
 
 
+def test_a_typing_error_in_an_exclusion_gives_nobody_a_mailbox(world: World) -> None:
+    """Where a filter excludes, its typing error is rehearsed too: whoever it lets in is held."""
+    world.group("support", *EVERYBODY)
+    world.configure(world.mapping(exclude=[{"filter": "(|(uid=alice)(uid=bob))"}]))
+    world.sync()
+    done = rehearse(world, "--fault", "filter-typo")
+    [one] = done.document["faults"]
+    assert (done.code, one["skipped"], one["additions"]) == (0, "", [])
+    assert one["limits"] == ["configuration"]
+
+
 def test_a_reader_that_swallows_a_limit_is_found_out(company: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A build that takes a cut answer for a whole one fails the rehearsal: the check can fail."""
 
