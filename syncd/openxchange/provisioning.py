@@ -129,7 +129,7 @@ class ProvisioningStore(ReadsByAnother):
     ) -> None:
         """Write accounts of one mailbox."""
         users = [one.user for one in todo.values()]
-        standing, known = self._standing(mailbox, users), self._known(context, users)
+        standing, known = self._met_and_known(mailbox, users)
         by_user: dict[int, int] = {}
         for number, one in todo.items():
             if one.user in standing:
@@ -273,6 +273,12 @@ class ProvisioningStore(ReadsByAnother):
         for account in observation.accounts.get(probe.ref, ()):
             found.setdefault(account.user, []).append(account)
         return found
+
+    def _met_and_known(
+        self, mailbox: Mailbox, users: Sequence[int]
+    ) -> tuple[Mapping[int, Sequence[Observed]], frozenset[int]]:
+        """Give all accounts with a mailbox's address by user, at least those of `users`, and who of them exists."""
+        return self._standing(mailbox, users), self._known(mailbox.context, users)
 
     def _crowded(self, context: int, address: str, accounts: Iterable[Observed], calls: Calls) -> Failures:  # noqa: ARG002
         """Find out who has another account at the address that was not to be seen; by SQL all are."""

@@ -85,7 +85,10 @@ class ListReader:
         """
         if asked.logins or asked.mails or asked.aliases or asked.imap_logins:
             raise StoreRefused("without a database users are known by their ids only", hint=_HINT)
-        _, there = self._of(context, asked.ids)
+        ids = frozenset(asked.ids)
+        # who has an account exists: most of many are told by one list
+        there = frozenset(one.user for one in self._list(context, None)) & ids if len(ids) > USERS else frozenset()
+        there |= self._of(context, ids - there)[1]
         if not there:
             self._service.admits(context)
         found = {"id": {str(user): (user,) for user in there}} if asked.ids else {}
@@ -143,10 +146,14 @@ class ListReader:
                     accounts[box.ref].append(observed(one, box))
         return Observation(accounts={ref: tuple(some) for ref, some in accounts.items()}, unread=unread)
 
-    def standing(self, mailbox: Mailbox, users: Collection[int]) -> list[Observed]:
-        """Give the secondary accounts of some users at an address."""
-        listed, _ = self._of(mailbox.context, users)
-        return [observed(one, mailbox) for one in listed if collation_key(one.address) == mailbox.key]
+    def standing(self, mailbox: Mailbox, users: Collection[int]) -> tuple[dict[int, list[Observed]], frozenset[int]]:
+        """Give the secondary accounts of some users at an address, by user, and who of them exists."""
+        listed, there = self._of(mailbox.context, users)
+        found: dict[int, list[Observed]] = {}
+        for one in listed:
+            if collation_key(one.address) == mailbox.key:
+                found.setdefault(one.user, []).append(observed(one, mailbox))
+        return found, there
 
     def endpoints(self, context: int, users: Collection[int]) -> Mapping[int, tuple[Endpoint, Endpoint | None]]:  # noqa: ARG002
         """Give servers that are not known: the service looks who has which, and refuses who has none."""
@@ -236,10 +243,12 @@ class ListingStore(ProvisioningStore):
         super().__init__(self._lists, service)
 
     def _standing(self, mailbox: Mailbox, users: Collection[int]) -> dict[int, list[Observed]]:
-        found: dict[int, list[Observed]] = {}
-        for account in self._lists.standing(mailbox, users):
-            found.setdefault(account.user, []).append(account)
-        return found
+        return self._lists.standing(mailbox, users)[0]
+
+    def _met_and_known(
+        self, mailbox: Mailbox, users: Sequence[int]
+    ) -> tuple[Mapping[int, Sequence[Observed]], frozenset[int]]:
+        return self._lists.standing(mailbox, users)
 
     def _crowded(self, context: int, address: str, accounts: Iterable[Observed], calls: Calls) -> Failures:
         """Find out who has an account with the address besides the one that is listed.

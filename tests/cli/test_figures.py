@@ -121,6 +121,19 @@ def soap_place(place: Place) -> Iterator[Place]:
         yield place
 
 
+ALONE = """\
+directory: {{urls: ["ldif://{folder}/directory.ldif"], base: "dc=example,dc=org", users: {{rules: [{{id: number}}]}}}}
+openxchange:
+{writing}ledger: {{url: "sqlite:///{folder}/ledger.db"}}
+limits: {{additions: 5000}}
+mappings:
+  - mailbox: support@example.org
+    context: 1
+    sources: [{{group: "cn=team,dc=example,dc=org"}}]
+    account: {{name: Support, login: support, mail: {{server: imap.example.org, port: 143}}}}
+"""
+
+
 @pytest.mark.parametrize(("password", "users"), [(None, 500), ("hush", 100)])
 def test_calls_of_a_first_fill_and_of_one_more_member(soap_place: Place, password: str | None, users: int) -> None:
     """1,000 members take 2 calls, with stored passwords 10; one more takes one, and nobody else's id changes."""
@@ -138,6 +151,35 @@ def test_calls_of_a_first_fill_and_of_one_more_member(soap_place: Place, passwor
     assert after == before
     assert soap_place.sync() == {"unchanged": MEMBERS + 1}
     assert soap_place.calls() == []
+
+
+def test_calls_without_a_database(soap_place: Place) -> None:
+    """Where the service is all that is asked lists are added: of the context, and before and after each create."""
+    soap_place.configure()
+    (soap_place.folder / "syncd.yaml").write_text(ALONE.format(**soap_place.values))
+
+    def team(count: int) -> None:
+        people = [f"uid=u{user},dc=example,dc=org" for user in range(100, 100 + count)]
+        entries = ["dn: dc=example,dc=org\nobjectClass: domain\ndc: example"]
+        entries += [f"dn: {dn}\nobjectClass: account\nnumber: {100 + nth}" for nth, dn in enumerate(people)]
+        members = "\n".join(f"member: {dn}" for dn in people)
+        entries.append(f"dn: cn=team,dc=example,dc=org\nobjectClass: groupOfNames\ncn: team\n{members}")
+        (soap_place.folder / "directory.ldif").write_text("\n\n".join(entries) + "\n")
+
+    team(MEMBERS)
+    assert soap_place.sync() == {"create": MEMBERS}
+    calls = soap_place.calls()
+    assert [call for call in calls if call[0] != "list"] == [("create", 500)] * 2
+    assert len(calls) == 5 + 3 * 2  # who is there (in all, and two times 500), what is there, the login
+    before = soap_place.ids()
+    team(MEMBERS + 1)
+    assert soap_place.sync() == {"create": 1, "unchanged": MEMBERS}
+    calls = soap_place.calls()
+    assert [call for call in calls if call[0] != "list"] == [("create", 1)]
+    assert len(calls) == 1 + 6
+    assert before.items() < soap_place.ids().items()
+    assert soap_place.sync() == {"unchanged": MEMBERS + 1}
+    assert soap_place.calls() == [("list", 0), ("list", 0)]
 
 
 def test_one_key_is_derived_for_all_passwords_of_a_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
