@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 
-from syncd.core.desire import desire
+from syncd.core.desire import count, desire
 from syncd.core.listed import read_group, read_listed
 from syncd.core.model import Claim, GroupRead, MailboxRef, Source
 from syncd.core.reads import Member, Proof, SourceRead
@@ -33,6 +33,19 @@ def test_who_is_listed_beside_the_own_entry_is_no_second_entry() -> None:
     desired = decided(read(SUPPORT, member("berta")), read_listed(listed), box=mailbox(sources=(SUPPORT, listed)))
     assert set(desired.accounts) == {4}
     assert desired.notes == ()
+
+
+def test_two_entries_of_one_user_are_told_with_the_login() -> None:
+    """Where rules without a login found both, the login is the one that Open-Xchange has."""
+    one, two = (known_by(name, ("mail", ["berta@x.org"])) for name in ("x", "y"))
+    assert decided(read(SUPPORT, one, two)).notes == (f"{one.dn} and {two.dn} are both user 4 (berta)",)
+
+
+def test_who_is_disabled_is_counted_where_it_excludes() -> None:
+    """The next run compares all that an exclusion had, and the members alone of what includes."""
+    one, other = member("berta"), member("carol")
+    assert count(mailbox(), read(BARRED, one, disabled=[other])) == 2
+    assert count(mailbox(), read(SUPPORT, one, disabled=[other])) == 1
 
 
 def test_a_reason_names_its_source_once() -> None:

@@ -63,6 +63,12 @@ def test_a_member_of_another_context_is_a_member_and_has_nothing_here() -> None:
     assert (desired.taken_out(claim(4)), desired.member_is_there(claim(4))) == (None, None)
 
 
+def test_a_member_of_another_context_does_not_end_the_list() -> None:
+    """Who is read after it is a member of this context as before."""
+    elsewhere, here = (member(name)._replace(contexts=(context,)) for name, context in (("anton", "2"), ("berta", "1")))
+    assert choosing(read(CHOSEN, elsewhere, here)).accounts == {4: here}
+
+
 def test_a_member_of_another_context_without_a_user_here_names_none() -> None:
     """Why a login is not found in a context that the member did not choose is no user."""
     desired = choosing(read(CHOSEN, member("stranger")._replace(contexts=("beta",))))
@@ -95,6 +101,16 @@ def test_an_exclusion_is_about_people_of_its_own_context(contexts: tuple[str, ..
     assert desired.taken_out(claim(4)) == (None if 4 in expected else "excluded")
     assert desired.excludes_complete == bool(contexts)
     assert any("may exclude user 4" in reason for reason in desired.reasons) != bool(contexts)
+
+
+def test_many_exclusions_of_an_unknown_context_are_told_in_few_lines() -> None:
+    """The first three entries that may exclude somebody are named, the others counted."""
+    names = ("anton", "berta", "carol", "dora")
+    included = [member(name)._replace(contexts=("1",)) for name in names]
+    hidden = [member(f"x{name}", logins=(name,)) for name in names]
+    desired = choosing(read(CHOSEN, *included), read(OUTSIDE, *hidden))
+    told = [reason.partition(" may exclude user ")[0] for reason in desired.reasons]
+    assert told == [*(f"{OUTSIDE}: {one.dn}" for one in hidden[:3]), "… and 1 more such entries"]
 
 
 def test_an_exclusion_of_an_unknown_context_matters_only_to_who_is_included() -> None:

@@ -42,6 +42,7 @@ from tests.core.strategies import (
     keep,
     keep_out,
     known_by,
+    mailbox,
     member,
     observed,
     read,
@@ -335,3 +336,10 @@ def test_a_claim_is_taken_out_by_its_user(given: Claim) -> None:
     assert decided(pins={4: keep_out(4)}).taken_out(given) == "kept out by hand of eve"
     assert decided(read(BARRED, BERTA), pins={4: keep(4)}).taken_out(claim(4)) == "excluded"
     assert decided(pins={5: keep_out(5)}).taken_out(given) is None
+
+
+@pytest.mark.parametrize("pin", [keep(4), keep_out(4)], ids=["kept", "kept out"])
+def test_a_pin_does_not_count_for_a_retired_mailbox(pin: Pin) -> None:
+    """Nobody is to have a mailbox that left the configuration, and the reason is that one."""
+    desired = decided(box=mailbox(sources=(), exclude=()), pins={4: pin})
+    assert (desired.accounts, desired.pins, desired.taken_out(claim(4))) == ({}, {}, None)
