@@ -141,7 +141,7 @@ class Explainer:
         owned = {claim.member, key_of(claim.dn)} - {""} if claim is not None else set()
         mentions = self.roll.of(user, person.parts | owned)
         standing, reason, entry = standing_of(case, user, claim, mentions)
-        login = person.login or _login(case, user, claim)
+        login = person.login or _login(case, user, claim, entry)
         called = f"{login or 'user'} ({user})" if user is not None else person.name or (entry.dn if entry else "")
         return Explanation(
             case=case,
@@ -254,10 +254,19 @@ def _judged(case: Case, judgement: Judgement, act: Act, direction: Direction | N
     return act._replace(reason=act.reason + approved)
 
 
-def _login(case: Case, user: int | None, claim: Claim | None) -> str:
+def _login(case: Case, user: int | None, claim: Claim | None, entry: Member | None) -> str:
     if user is None:
         return ""
     if case.desired is not None and user in case.desired.accounts:
         return case.desired.login(user)
-    known = case.desired.users.logins.get(user, "") if case.desired is not None else ""
-    return known or (claim.login if claim is not None else "")
+    known = case.users.logins.get(user, "") if case.users is not None else ""
+    return known or (claim.login if claim is not None else "") or _named(case, user, entry)
+
+
+def _named(case: Case, user: int, entry: Member | None) -> str:
+    """Give the login by which an entry names its user, who may be excluded; empty = it names none."""
+    if entry is None or case.users is None:
+        return ""
+    rules = zip(entry.rules, entry.names, strict=True)
+    logins = (login for rule, some in rules if rule.by == "login" for login in some)
+    return next((login for login in logins if case.users.by_login.get(login) == user), "")

@@ -552,6 +552,17 @@ def test_everybody_of_a_mailbox() -> None:
     ]
 
 
+def test_who_is_excluded_is_named_by_the_entry() -> None:
+    """A login that nobody else knows is that of the rule that names the user; where none does, the number stands."""
+    out = [BERTA, known_by("carol", ("mail", ["carol@example.org"]))]
+    known = users(logins={}, found={"mail": {"carol@example.org": (5,)}})
+    found = Explainer(case_of(world_of(read(SUPPORT, *out), read(BARRED, *out), users=known))).everybody()
+    assert [(one.name, one.login, one.standing) for one in found] == [
+        ("berta (4)", "berta", Standing.EXCLUDED),
+        ("user (5)", "", Standing.EXCLUDED),
+    ]
+
+
 def test_a_mailbox_in_many_contexts_tells_of_its_own_people_only() -> None:
     """Who chose another context, and whom another context's plan tells of as unresolved, is left out."""
     box = mailbox(sources=(CHOOSING,), choices=CHOICES)
