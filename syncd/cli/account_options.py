@@ -7,6 +7,7 @@ option the first value counts, as with the tools (ox-behaviour 14, 18.6). `--con
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -159,11 +160,11 @@ def read(command: str, argv: Sequence[str]) -> Given:
     """Read a command line.
 
     Raises:
-        HandError: an unknown option, an argument, or an option without its value.
+        HandError: an unknown option, an argument, an option without its value, or text that is not UTF-8.
     """
     known = {f"--{option.name}": option for option in OPTIONS[command]}
     known |= {f"-{option.short}": option for option in OPTIONS[command] if option.short}
-    given, words = Given(), list(argv)
+    given, words = Given(), [_whole(word) for word in argv]
     while words:
         word = words.pop(0)
         name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
@@ -178,6 +179,19 @@ def read(command: str, argv: Sequence[str]) -> Given:
             value = words.pop(0)
         given.setdefault(option.name, value)
     return given
+
+
+def _whole(word: str) -> str:
+    """Give a word as it was meant: in UTF-8, whatever the locale; the tools store corrupted text under others.
+
+    Raises:
+        HandError: it is something else.
+    """
+    try:
+        return os.fsencode(word).decode()
+    except UnicodeDecodeError:
+        shown = word.encode(errors="replace").decode()
+        raise HandError(f"{shown!r} on the command line is not UTF-8", code=Exit.VALUE) from None
 
 
 def absent(names: Iterable[str]) -> HandError:

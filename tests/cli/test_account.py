@@ -523,6 +523,19 @@ def test_how_a_command_line_is_read() -> None:
     assert given == {"login": "a=b", "password": "-x", "name": "n", "contextid": "1"}
 
 
+@pytest.mark.parametrize("locale", [{"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}])
+def test_text_of_the_command_line_is_utf_8(place: Place, locale: dict[str, str]) -> None:
+    """A name is stored as typed under every locale; bytes that are no UTF-8 are refused, and nothing is stored."""
+    start = [sys.executable, "-c", "import syncd.cli.account_scripts as m; m.create()"]
+    environ = os.environ | locale | {"PYTHONUTF8": "0", "PYTHONPATH": str(Path(__file__).parents[2])}
+    argv = ["--config", str(place.folder / "syncd.yaml"), "-c", "1", "--users", "3", *SERVERS]
+    for name, code in (("Büro € 😀".encode("latin-1", "replace"), 109), ("Büro € 😀".encode(), 0)):
+        words = [name if word == "Support" else word for word in argv]
+        done = subprocess.run([*start, *words], capture_output=True, check=False, timeout=60, env=environ)
+        assert (done.returncode, b"is not UTF-8" in done.stderr) == (code, code == 109), done.stderr
+    assert [(one["name"], one["personal"]) for one in place.listed()] == [("Büro € 😀", "Büro € 😀")]
+
+
 # --------------------------------------------------------------------------- what is remembered
 
 
