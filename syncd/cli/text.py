@@ -235,10 +235,15 @@ def _summary(report: Report) -> Text:
     busy = any(count for name, count in counts.items() if name != "unchanged")
     if busy:
         return Text(", ".join(parts), style="bold")
-    known = report.complete and not report.problems
-    return Text(
-        f"{'in step' if known else 'nothing to do, as far as is known'}: {counts['unchanged']} unchanged", style="bold"
-    )
+    waiting = sum(len(judgement.plan.waiting) for judgement in report.judgements)
+    if any(judgement.held and not judgement.idle for judgement in report.judgements):
+        state = "nothing done, since a limit holds it"  # claims that would end are no changes
+    elif not report.complete or report.problems:
+        state = "nothing to do, as far as is known"
+    else:
+        state = "nothing to do yet" if waiting else "in step"
+    told = f"{waiting} waiting, " if waiting else ""
+    return Text(f"{state}: {told}{counts['unchanged']} unchanged", style="bold")
 
 
 def _many(count: int, one: str, more: str | None = None) -> str:

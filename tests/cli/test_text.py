@@ -162,6 +162,28 @@ def test_the_last_line_says_in_step_only_of_what_was_read(more: dict[str, object
     assert text.getvalue().splitlines()[-1] == f"{words} unchanged"
 
 
+@pytest.mark.parametrize(
+    ("held", "idle", "complete", "words"),
+    [
+        (set(), "", True, "nothing to do yet: 1 waiting, 2 unchanged"),
+        (set(), "", False, "nothing to do, as far as is known: 1 waiting, 2 unchanged"),
+        ({Direction.REMOVALS}, "", True, "nothing done, since a limit holds it: 1 waiting, 2 unchanged"),
+        ({Direction.REMOVALS}, "paused", True, "nothing to do yet: 1 waiting, 2 unchanged"),
+    ],
+    ids=["waiting", "not read", "claims held", "paused"],
+)
+def test_the_last_line_says_in_step_only_where_nothing_is_put_off(
+    held: set[Direction], idle: str, words: str, *, complete: bool
+) -> None:
+    """Removals that wait for their grace, and claims whose end a limit holds, are no step to be in."""
+    wait = Notice(5, "carol", "cn=carol", "delete", "grace: 1 of 2 reads agreed", 20)
+    found = MailboxPlan(mailbox=reports.mailbox(), complete=complete, unchanged=2, waiting=(wait,))
+    text = io.StringIO()
+    judgement = Judgement(plan=found, held=frozenset(held), idle=idle)
+    show(reports.report(judgement), Console(file=text, width=200), config="c")
+    assert text.getvalue().splitlines()[-1] == words
+
+
 def test_with_a_problem_the_last_line_does_not_say_in_step() -> None:
     """A pattern that gives no mailbox, or a context that is not there, is no reason to be calm."""
     text = io.StringIO()
