@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from syncd.byhand.asking import Exit, HandError, accounts, is_ours, mailbox_of, stored
 from syncd.core.address import letters
@@ -12,7 +12,9 @@ from syncd.openxchange.base import AccountStore
 from syncd.openxchange.listing import Listed
 
 
-def template(store: AccountStore, context: int, address: str, mapped: Mailbox | None) -> Account | None:
+def template(
+    store: AccountStore, context: int, address: str, mapped: Mailbox | None, given: Collection[str] = ()
+) -> Account | None:
     """Give what a further account of a mailbox is like.
 
     Folders are not taken over: OX finds them for each user. Of names, which users may change, the most frequent one
@@ -23,6 +25,7 @@ def template(store: AccountStore, context: int, address: str, mapped: Mailbox | 
         context: of the mailbox.
         address: of the mailbox.
         mapped: the mapping's mailbox with this address; None = there is no mapping.
+        given: the options that need no template; the accounts may differ in what these say.
 
     Returns:
         None: there is neither an account nor a mapping.
@@ -36,19 +39,19 @@ def template(store: AccountStore, context: int, address: str, mapped: Mailbox | 
     listed = accounts(store, context, users, passwords=True) if users else []
     alike = [one for one in listed if one.account in ids and letters(one.address) == letters(address)]
     if alike:
-        return _like(store, context, address, alike)
+        return _like(store, context, address, alike, given)
     return mapped.account if mapped else None
 
 
-def _like(store: AccountStore, context: int, address: str, alike: Sequence[Listed]) -> Account:
-    if any(one.unreadable for one in alike):
+def _like(store: AccountStore, context: int, address: str, alike: Sequence[Listed], given: Collection[str]) -> Account:
+    if any(one.unreadable for one in alike) and not {"password", "transport-password"} <= set(given):
         raise HandError(
             f"the stored password of {address} cannot be read with the configured key",
             code=Exit.MISSING,
             hint="give --password and --transport-password",
         )
-    mails = {one.mail for one in alike}
-    transports = {one.transport for one in alike}
+    mails = {one.mail for one in alike} if not {"mail-endpoint-source", "mail-server"} & set(given) else set()
+    transports = {one.transport for one in alike} if mails and "transport-server" not in given else set()
     primary = len(mails) > 1 or len(transports) > 1
     if primary:  # equal sources may have given each user servers of his own
         ends = store.endpoints(context, {one.user for one in alike})
@@ -60,7 +63,7 @@ def _like(store: AccountStore, context: int, address: str, alike: Sequence[Liste
         ("transport-login", {one.transport_login for one in alike}),
         ("transport-password", {_some(one.transport_password) for one in alike}),
     ):
-        if len(values) > 1:
+        if len(values) > 1 and what not in given:
             raise _differing(address, what, f"--{what}")
     first = alike[0]
     return Account(

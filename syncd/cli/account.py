@@ -194,7 +194,7 @@ def _task(command: str, given: Given, context: int, hand: ByHand) -> Callable[[P
     def account() -> Account:
         like = None
         if account_fields.incomplete(given):
-            like = template(hand.store, context, address, hand.configured(context, address))
+            like = template(hand.store, context, address, hand.configured(context, address), given)
         return account_fields.new_account(given, like)
 
     if pin is not None:  # who has an account keeps it: nobody needs to say what it is like

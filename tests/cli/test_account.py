@@ -350,22 +350,38 @@ def test_servers_of_each_user_stay_each_users(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "message", "answer"),
     [
-        ("login = 'x'", "differ in their login (give --login)"),
-        ("url = 'imap://x:1'", "differ in their servers (give --mail-endpoint-source, or the servers)"),
-        ("password = ''", "differ in their password (give --password)"),
-        ("password = 'a$b$c$d$e$f'", "cannot be read with the configured key"),
+        ("login = 'x'", "differ in their login (give --login)", ["--login", "l"]),
+        (
+            "url = 'imap://x:1'",
+            "differ in their servers (give --mail-endpoint-source, or the servers)",
+            ["--mail-endpoint-source", "localhost"],
+        ),
+        ("url = 'imap://x:1'", "differ in their servers", SERVERS[SERVERS.index("--mail-server") :]),
+        ("password = ''", "differ in their password (give --password)", ["--password", "p"]),
+        (
+            "password = 'a$b$c$d$e$f'",
+            "cannot be read with the configured key",
+            ["--password", "p", "--transport-password", "t"],
+        ),
     ],
 )
-def test_what_differs_has_to_be_said(place: Place, change: str, message: str) -> None:
-    """What the accounts do not agree in is asked for, and nothing is written."""
+def test_what_differs_has_to_be_said(place: Place, change: str, message: str, answer: Sequence[str]) -> None:
+    """What the accounts do not agree in is asked for, and nothing is written; once it is said the rest is as theirs."""
     place.syncd("create", "-c", "1", "--users", "3,4", *SERVERS)
     place.execute(f"UPDATE user_mail_account SET {change} WHERE id = 1")
     code, _, told = place.syncd("create", "-c", "1", "-e", ADDRESS, "--users", "5")
     assert (code, message in told) == (2, True), told
     assert place.script("create", "-c", "1", "-e", ADDRESS, "--users", "5")[0] == 104
     assert place.users() == [3, 4]
+    code, said, told = place.syncd("create", "-c", "1", "-e", ADDRESS, "--users", "5", *answer)
+    assert (code, said, told) == (0, DONE.format("created for"), "")
+    with place.engine.connect() as connection:
+        statement = "SELECT name, personal, login = 'l', url FROM user_mail_account WHERE user = 5 AND id <> 0"
+        row = connection.execute(sa.text(statement)).one()
+    url = "imap://localhost:143" if "localhost" in answer else "imap://imap.mycompany.com:143"
+    assert tuple(row) == ("Support", "Support", "--login" in answer, url)
 
 
 def test_a_stored_password_needs_the_key(place: Place) -> None:
