@@ -37,7 +37,10 @@ def reseal(
 
     failed = False
     with by_hand(loaded(config), who=whoami(), argv=tuple(sys.argv)) as hand:
-        for one in _claimed(hand, mailbox or (), context):
+        claimed = _claimed(hand, mailbox or (), context)
+        if not claimed:
+            say("no account is claimed, so no password is written again")
+        for one in claimed:
             done = resealed(hand, mailbox_of(one.context, one.address), force=force)
             named = f"{one.address} (context {one.context})"
             say(f"{named}: passwords of {len(done.applied)} accounts written again, of {one.claimed} claimed")

@@ -222,6 +222,25 @@ def by_soap(place: Place, service: Service) -> None:
     place.configure("argon2")
 
 
+def test_reseal_where_nothing_is_claimed(place: Place) -> None:
+    """It says so, instead of nothing at all."""
+    (place.folder / "ledger.db").unlink()
+    done = place.syncd("reseal")
+    assert (done.code, done.err) == (0, "no account is claimed, so no password is written again\n")
+
+
+def test_reseal_tells_whom_open_xchange_was_not_told_of(place: Place) -> None:
+    """Where its service cannot be asked to forget what it knows, the passwords are written and a warning says so."""
+    place.configure("argon2")
+    text = (place.folder / "syncd.yaml").read_text()
+    login = f"login: a, password: {{file: {place.folder}/key}}"
+    told = f"  invalidate: soap\n  soap: {{url: 'http://127.0.0.1:1/x', {login}}}\n"
+    (place.folder / "syncd.yaml").write_text(text.replace("openxchange:\n", f"openxchange:\n{told}"))
+    done = place.syncd("reseal")
+    assert (done.code, "warning: users may see changes late: context 1: " in done.err) == (0, True)
+    assert None not in place.plain("argon2").values()
+
+
 def test_reseal_by_soap(place: Place, service: Service) -> None:
     """Read by SQL and written by the service: two updates for all users, each with one of the two passwords."""
     by_soap(place, service)
