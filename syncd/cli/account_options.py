@@ -160,7 +160,8 @@ def read(command: str, argv: Sequence[str]) -> Given:
     """Read a command line.
 
     Raises:
-        HandError: an unknown option, an argument, an option without its value, or text that is not UTF-8.
+        HandError: an unknown option, an argument, an option without its value or with one that it does not take, or
+            text that is not UTF-8.
     """
     known = {f"--{option.name}": option for option in OPTIONS[command]}
     known |= {f"-{option.short}": option for option in OPTIONS[command] if option.short}
@@ -173,6 +174,8 @@ def read(command: str, argv: Sequence[str]) -> Given:
             text = f"Unrecognized options on the command line: Unknown option ``{name}'"
             hint = "it is -c or --contextid" if name == "--context" else None
             raise HandError(text, code=Exit.OPTION, hint=hint)
+        if equals and not option.value:
+            raise HandError(f"Illegal option value for {name}: it takes none, not {value!r}", code=Exit.VALUE)
         if option.value and not equals:
             if not words:
                 raise HandError(f"Illegal option value for {name}: there is none", code=Exit.VALUE)

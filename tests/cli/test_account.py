@@ -467,6 +467,7 @@ def test_passwords_are_masked(place: Place) -> None:
         ("list", ["--context", "1"], 111, 2, "it is -c or --contextid"),
         ("list", ["-c"], 109, 2, "there is none"),
         ("list", ["-c", "x"], 1, 2, "Ids must be numbers!"),
+        ("create", ["-c", "1", *SERVERS, "--users", "3", "--pin=false"], 109, 2, "it takes none, not 'false'"),
         ("update", ["-c", "1", "-e", ADDRESS, "--users", "3", "--mail-port", "x"], 1, 2, "Ids must be numbers!"),
         ("list", ["-c", "7"], 102, 1, "The context 7 does not exist!"),
         ("list", ["-c", "1", "--users", "99"], 108, 1, "No such user 99 in context 1"),
