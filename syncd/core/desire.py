@@ -52,6 +52,8 @@ class Desired:
     """Sources (of either kind) that had members at the last complete read and now have none."""
     blank: tuple[Source, ...] = ()
     """Excluding sources that have no member and were never read to the end before."""
+    barred: Mapping[str, str] = field(default_factory=dict)
+    """The names, in folded case, that those may have whom exclusions list without an entry → as written there."""
     causes: tuple[Cause, ...] = ()
     """Why sources are not complete, for counting; one for each source and cause."""
     proofs: Mapping[str, Proof] = field(default_factory=dict)
@@ -112,6 +114,17 @@ class Desired:
         if self.disabled and claim.member not in self.members and _among(self.disabled, claim.member, _key(claim.dn)):
             return "disabled in the directory"
         return None
+
+    def maybe_barred(self, user: int, member: Member) -> str | None:
+        """Say that an exclusion may mean a user: it lists somebody of the name whose entry is not there; None = none.
+
+        Whoever moved in the directory, and in the group not yet, is such a one.
+        """
+        if not self.barred:
+            return None
+        names = (self.login(user), *(name for some in member.names for name in some), *_first_values(member.key))
+        written = next((self.barred[name] for name in map(str.casefold, names) if name in self.barred), None)
+        return f"it may be who is excluded as {written}, whose entry was not found" if written is not None else None
 
     def replaced(self, claim: Claim, member: Member) -> bool:
         """Tell whether a user's member is another entry than at the last run, which is not there any more.
@@ -207,6 +220,12 @@ def desire(
             for read in (*included, *excluded)
             if read.complete and not count(mailbox, read) and counts.get((mailbox.ref, str(read.source)), 0)
         ),
+        barred={
+            name.casefold(): written
+            for read in excluded
+            for key, written in read.dangling.items()
+            for name in _first_values(key)
+        },
         blank=tuple(
             read.source
             for read in excluded
@@ -354,7 +373,7 @@ def _excluding_nobody(excluded: list[SourceRead]) -> Iterator[str]:
     for read in excluded:
         if read.dangling:
             names = ", ".join(sorted(read.dangling.values())[:3])
-            yield f"{read.source}: {len(read.dangling)} listed without an entry exclude nobody: {names}"
+            yield f"{read.source}: {len(read.dangling)} listed without an entry exclude nobody for certain: {names}"
 
 
 def _key(dn: str) -> str:

@@ -12,8 +12,9 @@ For a user who **should** have the mailbox (first row that fits):
 | two accounts, one ours               | held             | as ours, and a conflict for the other                      |
 | nothing                              | any              | create                                                     |
 
-Creates and adoptions are withheld while an excluding source was not read to the end; and where the member has a claim
-for another user and is taken for this one only because an earlier rule found no value in its entry.
+Creates and adoptions are withheld while an excluding source was not read to the end; where one lists somebody of the
+member's name without an entry; and where the member has a claim for another user and is taken for this one only because
+an earlier rule found no value in its entry.
 
 Who should not have it is in `leavers`.
 """
@@ -177,6 +178,8 @@ def _uncertain(draft: Draft, user: int, member: Member) -> str | None:
         return None
     if not draft.desired.excludes_complete:
         return EXCLUSION_UNKNOWN
+    if (barred := draft.desired.maybe_barred(user, member)) is not None:
+        return barred
     former = draft.former.get(member.id)
     if former is None or (doubt := draft.desired.doubtful(member.id)) is None:
         return None

@@ -101,6 +101,12 @@ def test_a_pinned_member_gets_it_although_exclusions_are_not_known(stored: list[
     assert [(notice.op, notice.reason) for notice in other.withheld] == [(op, EXCLUSION_UNKNOWN)]
 
 
+def test_a_pinned_member_gets_it_although_an_exclusion_may_mean_it() -> None:
+    """A person knows who is meant."""
+    reads = (read(SUPPORT, BERTA), read(BARRED, dangling=["uid=berta,ou=old,dc=x"]))
+    assert story(planned(reads, world=KEPT)) == {"changes": [("create", None)]}
+
+
 def test_a_pinned_user_gets_it_although_the_entry_may_be_somebody_elses() -> None:
     """A hidden attribute moves nobody by itself, but a person may say who it is."""
     hidden = known_by("berta", ("mail", []), ("login", ["dora"]))

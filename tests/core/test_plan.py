@@ -156,6 +156,36 @@ def test_an_incomplete_exclusion_withholds_creates_and_adoptions(
     assert not plan.complete
 
 
+@pytest.mark.parametrize("listed", ["uid=berta,ou=old,dc=x", "memberuid=Berta", "cn=berta beta,ou=old,dc=x"])
+@pytest.mark.parametrize(
+    ("stored", "owned", "expected"),
+    [
+        pytest.param([], None, {"withheld": [("create", None)]}, id="create"),
+        pytest.param([OTHER], None, {"withheld": [("adopt", 30)]}, id="adopt"),
+        pytest.param([OURS], HELD, {}, id="ours stays"),
+        pytest.param([observed(4, 20, fields=WRONG)], HELD, {"changes": [("update", 20)]}, id="ours is repaired"),
+    ],
+)
+def test_who_may_be_excluded_under_an_earlier_name_gets_nothing(
+    listed: str, stored: list[Observed], owned: Claim | None, expected: dict[str, object]
+) -> None:
+    """Whoever moved, and in the excluding group not yet, is known by login or first name there; others get theirs."""
+    berta = member("berta", dn="CN=Berta Beta,ou=new,dc=x")
+    reads = (read(SUPPORT, berta, member("dora")), read(BARRED, dangling=[listed]))
+    plan = planned(reads, stored, owned)
+    assert story(plan) == expected
+    reason = f"it may be who is excluded as {listed}, whose entry was not found"
+    assert [notice.reason for notice in plan.withheld] == [reason] * ("withheld" in expected)
+    assert [change.op for change in plan.changes if change.user == 6] == ["create"]
+    assert plan.complete
+
+
+def test_who_is_excluded_without_an_entry_concerns_nobody_of_another_name() -> None:
+    """A DN that is left over bars its own name, in whatever place of the DN another one has it."""
+    reads = (read(SUPPORT, BERTA), read(BARRED, dangling=["uid=gone,ou=berta,dc=x", "memberuid=bert"]))
+    assert story(planned(reads)) == {"changes": [("create", None)]}
+
+
 def test_an_incomplete_inclusion_withholds_no_create() -> None:
     """Who was read as a member gets the mailbox even if others could not be read."""
     plan = planned((read(SUPPORT, BERTA, complete=False), read(BARRED)))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.world import SUPPORT, Done, World
+from tests.e2e.world import SUPPORT, Done, World, entry
 
 pytestmark = [pytest.mark.slapd, pytest.mark.mariadb]
 
@@ -155,6 +155,23 @@ def test_a_missing_exclusion_adds_nobody(world: World) -> None:
     assert {one["login"] for one in done.document["withheld"]} == {"bob", "dave"}
     assert set(world.users()) == {3}
     assert done.summary == {"delete": 1, "unchanged": 1, "withheld": 2}
+
+
+def test_who_moved_and_is_excluded_by_the_old_name_gets_nothing(world: World) -> None:
+    """The entry is elsewhere and the excluding group lists where it was: nobody knows who is meant."""
+    filter_ = {"filter": "(&(objectClass=inetOrgPerson)(|(uid=alice)(uid=bob)))"}
+    world.configure(world.mapping(sources=[filter_], exclude=[world.source("interns")]))
+    world.group("interns", "bob", "carol")
+    world.sync()
+    branch = f"ou=moved,{world.ldap.suffix}"
+    world.ldap.add(entry(branch, ("objectClass", "organizationalUnit"), ("ou", "moved")))
+    move = f"changetype: modrdn\nnewrdn: uid=bob\ndeleteoldrdn: 0\nnewsuperior: {branch}\n"
+    world.ldap.modify(f"dn: {world.dn('bob')}\n{move}")
+    done = world.sync(code=5)
+    assert set(world.users()) == {3}
+    [withheld] = done.document["withheld"]
+    assert (withheld["op"], withheld["login"]) == ("create", "bob")
+    assert f"it may be who is excluded as {world.dn('bob')}, whose entry was not found" in withheld["reason"]
 
 
 # ------------------------------------------------------------------ one member

@@ -187,6 +187,8 @@ class Known:
     excluded_users: set[int] = field(default_factory=set)
     disabled: set[str] = field(default_factory=set)
     dangling: set[str] = field(default_factory=set)
+    doubted: set[int] = field(default_factory=set)
+    """Those of the wanted who have a name that an exclusion lists without an entry: they need not get anything."""
     kept_out: set[int] = field(default_factory=set)
 
     def standing(self, user: int, claim: Claim | None) -> Standing:
@@ -245,6 +247,7 @@ class World:
             disabled={*_united(one.disabled for one in included)},
             dangling={dn for one in included for dn in one.dangling},
         )
+        barred = {_first(dn).lower() for one in excluded for dn in one.dangling}
         for seen in _united(one.members for one in included).values():
             found.members.add(seen.id)
             if seen.id in out:
@@ -254,6 +257,8 @@ class World:
                 found.unresolved[seen.id] = seen
             else:
                 found.wanted.add(user)
+                if barred & {users.get(user, "").lower(), (seen.login or "").lower(), _first(seen.dn).lower()}:
+                    found.doubted.add(user)
         found.wanted -= found.excluded_users
         for user, keep in self.pins.get(box.ref, {}).items():
             if not keep:
@@ -261,6 +266,7 @@ class World:
                 found.wanted.discard(user)
             elif user in users:
                 found.wanted.add(user)
+                found.doubted.discard(user)
         return found
 
     def read(self, name: str, context: int, *, blind: bool = False) -> Reading:

@@ -28,6 +28,8 @@ def _right(run: Circumstances, box: Box, known: Known, user: int) -> Iterator[st
         blocked = strange or len(others) > 1 or (others and (ours or box.existing == "leave"))
         if ours is not None:
             yield from whole(box, ours, there[ours])
+        elif user in known.doubted:
+            return
         elif claim is not None:
             yield f"is claimed, and yet has {sorted(there)} instead of {claim.account}"
         elif not blocked and known.excludes:
