@@ -67,7 +67,10 @@ class Instance:
     def hand(self, who: str) -> ByHand:
         """Give what writes in the name of a person, by the same connections."""
         told = self.reconciler.caches
-        return ByHand(store=self.store, ledger=self.ledger, mailboxes=self.mailboxes, who=who, caches=told)
+        mailboxes, patterns = self.mailboxes, self.patterns
+        return ByHand(
+            store=self.store, ledger=self.ledger, mailboxes=mailboxes, patterns=patterns, who=who, caches=told
+        )
 
     def rehearsal(self) -> Rehearsal:
         """Give what rehearses faults on today's directory and database."""
@@ -115,7 +118,8 @@ def by_hand(settings: Settings, *, who: str, argv: Sequence[str] = ("syncd",)) -
         ledger = open_ledger(settings, argv=argv)
         stack.callback(ledger.close)
         told = caches(settings, store)
-        yield ByHand(store=store, ledger=ledger, mailboxes=settings.mailboxes(), who=who, caches=told)
+        mailboxes, patterns = settings.mailboxes(), settings.patterns()
+        yield ByHand(store=store, ledger=ledger, mailboxes=mailboxes, patterns=patterns, who=who, caches=told)
 
 
 def open_ledger(settings: Settings, *, argv: Sequence[str] = ("syncd",)) -> Ledger:

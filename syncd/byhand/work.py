@@ -19,6 +19,7 @@ from syncd.core.caches import stale
 from syncd.core.changes import BY_HAND, Change, Judgement, MailboxPlan, Op, Outcome, Report
 from syncd.core.listed import PINNED
 from syncd.core.model import Mailbox, MailboxRef, Observed
+from syncd.core.patterns import Pattern, placed
 from syncd.errors import LedgerError, SyncdError
 from syncd.facts import became
 from syncd.ledger.lease import Lease
@@ -62,6 +63,8 @@ class Hand:
     ledger: Ledger
     mailboxes: Sequence[Mailbox]
     """Those that are configured."""
+    patterns: Sequence[Pattern] = ()
+    """Mappings whose mailboxes, or their contexts, each run finds out."""
     who: str
     """The person, for the journal."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -73,9 +76,19 @@ class Hand:
     """Why Open-Xchange was not told of something that was written, for people."""
 
     def configured(self, context: int, address: str) -> Mailbox | None:
-        """Give the mapping's mailbox with this address, if there is one."""
+        """Give the mapping's mailbox with this address, if there is one that is known without the directory.
+
+        Raises:
+            StoreError: which contexts there are cannot be read.
+        """
         ref = MailboxRef(context, collation_key(address))
-        return next((mailbox for mailbox in self.mailboxes if mailbox.ref == ref), None)
+        found = next((mailbox for mailbox in self.mailboxes if mailbox.ref == ref), None)
+        by_name = [one for one in self.patterns if one.search is None and one.placing and one.mailbox.key == ref.key]
+        if found is None and by_name:
+            contexts = self.store.contexts()
+            there = (box for one in by_name for box in placed(one, one.mailbox, contexts, (), ())[0])
+            found = next((mailbox for mailbox in there if mailbox.ref == ref), None)
+        return found
 
     def change(self, op: Op, mailbox: Mailbox, user: int, login: str, account: int | None, **more: object) -> Change:
         """Give a change that this person makes; `more` are further fields of it."""

@@ -404,6 +404,19 @@ def test_the_mapping_tells_what_no_account_does(place: Place) -> None:
     assert (one["name"], one["login"], one["mail-server-URL"]) == ("Mapped", "mapped", "imap://imap.mapped.example:143")
 
 
+def test_a_mapping_that_finds_its_contexts_is_one_too(place: Place) -> None:
+    """Where each run finds out the contexts of a mapping it tells the account, warns, and takes pins all the same."""
+    place.configure(mapped=ADDRESS, extra="remove")
+    config = place.folder / "syncd.yaml"
+    config.write_text(config.read_text().replace("context: 1", "context: all"))
+    code, _, told = place.syncd("create", "-c", "1", "-e", ADDRESS, "--users", "5")
+    assert (code, "has extra: remove" in told) == (0, True)
+    assert place.syncd("create", "-c", "1", "-e", ADDRESS, "--users", "6", "--pin")[0] == 0
+    assert [one["login"] for one in place.listed()] == ["mapped", "mapped"]
+    assert syncd(place, "sync", "-c", str(config)).returncode == 0
+    assert sorted(place.users()) == [3, 6]
+
+
 # --------------------------------------------------------------------------- updates
 
 
