@@ -37,9 +37,9 @@ test-all: lint servers-all  ## What CI runs: all tests, with Active Directory an
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 	tests/other_pythons.sh
 
-campaign: $(STAMP) servers  ## Break connections and kill runs at every moment; takes a quarter of an hour
+campaign: $(STAMP) servers  ## Break connections and kill runs at every moment; takes about an hour
 	$(BIN)/python -m pytest -m campaign
-	@cat build/campaign/faults.txt
+	@cat build/campaign/faults.txt build/campaign/machine.txt
 
 mutants: $(STAMP)  ## Change the core in one place after the other and see whether its unit tests notice; takes ten minutes
 	$(BIN)/python -m pip install --quiet --editable '.[mutants]' --constraint constraints.txt

@@ -28,7 +28,7 @@ from tests.campaign.test_faults import BUILD, SEED
 from tests.e2e.test_killed import MEMORY
 from tests.servers.mariadb import MariaDb
 
-HISTORIES = int(os.environ.get("SYNCD_CAMPAIGN_HISTORIES", "150"))
+HISTORIES = int(os.environ.get("SYNCD_CAMPAIGN_HISTORIES", "300"))
 STEPS = 60
 
 

@@ -1,7 +1,7 @@
 """A process that makes runs in forked children, which end at a moment that an order names; see `tests.e2e.preloaded`.
 
-An order has the configuration, the time, the directory's server, what goes wrong with it, and the moment (`kill`) at
-which the child kills itself; with `every` moments are counted after statements that only read, too.
+An order has the configuration, the time, the directory's server, what goes wrong with it, and behind which statement,
+write or commit of writes (`kill`) the child kills itself.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import sqlalchemy as sa
 
 import syncd.ledger.schema
 import syncd.run
@@ -32,13 +34,22 @@ BATCH = 2
 """Accounts in a transaction, so that a run has many moments."""
 
 
+class Commits(Moments):
+    """Counts commits of writes only."""
+
+    def _executed(self, connection: sa.Connection, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith(("INSERT", "UPDATE", "DELETE")):
+            self._writing.add(id(connection.dialect))
+
+
 def make_run(order: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """Make one run in this process; give the errors of systems that it met."""
     syncd.run.Writer = partial(Writer, batch=BATCH)  # type: ignore[assignment, attr-defined]
     configure(format="json", level="critical")
     told: dict[str, Any] = {"errors": [], "failed": []}
     now = datetime.fromisoformat(order["now"])
-    Moments(order["kill"], every=order["every"])
+    what, number = order["kill"]
+    (Commits if what == "commit" else Moments)(number, every=what == "statement")
     try:
         with session(settings) as instance:
             reconciler = replace(instance.reconciler, clock=lambda: now)

@@ -56,7 +56,7 @@ class History(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ runs
 
-    def _come_to_rest(self) -> None:
+    def _come_to_rest(self, *, late: bool) -> None:
         """All comes right within as many runs as grace asks for; then nothing is written."""
         self._nothing_in_the_way()
         boxes = self.scene.loaded.values()
@@ -70,6 +70,8 @@ class History(RuleBasedStateMachine):
             for judgement in held:
                 assert judgement.held_digest is not None
                 self._decide(judgement.held_digest, release=True)
+            if held and late:
+                self.scene.now, late = self.scene.now + timedelta(hours=25), False
             patience -= any(plan.waiting for plan in plans) and not held
             if not held and not any(plan.waiting for plan in plans) and servers == self.scene.program.ledger.cursors():
                 break

@@ -183,7 +183,8 @@ class Judge:
             for user in sorted(old.keys() | new.keys()):
                 was, ours = before.ours(ref, user), after.ours(ref, user)
                 if user not in new:
-                    deeds[ref].forgotten |= {user} if ("delete", user) not in deeds[ref].items else set()
+                    if (ref[0], user, old[user].account) not in self.removed:  # else it is noted what a killed run did
+                        deeds[ref].forgotten.add(user)
                     if was in after.accounts:
                         yield f"{was}: is still there, but the claim on it has ended"
                 elif ours is not None and ours != was and ours in before.accounts and new[user].held:

@@ -33,8 +33,12 @@ _fault = st.builds(
     st.sampled_from([0, 1, 2]),
     st.sampled_from(LIMITS),
 )
-_moment = st.integers(1, 40) | st.integers(1, 300)
-"""A run that has much to do has 300 moments, one that has nothing to do 40."""
+_moment = st.one_of(
+    st.tuples(st.just("commit"), st.integers(1, 12)),
+    st.tuples(st.just("write"), st.integers(1, 30) | st.integers(1, 130)),
+    st.tuples(st.just("statement"), st.integers(1, 60) | st.integers(1, 300)),
+)
+"""A run that has much to do has 300 statements, one that has nothing to do 40."""
 _kind = st.sampled_from(["secondary", "secondary", "private", "spelled"])
 _sources = st.lists(st.sampled_from([*SOURCES]), min_size=1, max_size=2, unique=True).map(tuple)
 _exclude = st.lists(st.sampled_from(["interns", "team", "listed", "desk"]), max_size=1).map(tuple)
@@ -331,12 +335,12 @@ class Machine(History):
         if box in self.scene.loaded:
             self._run(only=[self.scene.boxes[box].ref])
 
-    @rule(moment=_moment, every=st.booleans(), fault=st.none() | st.none() | _fault)
-    def is_killed(self, moment: int, every: bool, fault: Fault | None) -> None:
-        """The program is started again, runs, and is killed at some statement."""
+    @rule(moment=_moment, fault=st.none() | st.none() | _fault)
+    def is_killed(self, moment: tuple[str, int], fault: Fault | None) -> None:
+        """The program is started again, runs, and is killed at some statement, write or commit."""
         self.scene.now += timedelta(minutes=5)
         before, rejected = self.scene.snapshot(), self.scene.rejected()
-        killed = self.scene.die(moment, every=every, fault=fault)
+        killed = self.scene.die(*moment, fault)
         self.counts["runs killed" if killed else "runs to be killed that ended before"] += 1
         self._judge(before, rejected, None, fault, ())
 
@@ -348,12 +352,12 @@ class Machine(History):
         assert self.scene.snapshot() == before
         assert not (news := differences(memory, self.scene.memory())), news
 
-    @rule(found=st.booleans())
-    def world_is_quiet(self, found: bool) -> None:
-        """With nothing in the way, all comes right, and then nothing is written."""
+    @rule(found=st.booleans(), late=st.booleans())
+    def world_is_quiet(self, found: bool, late: bool) -> None:
+        """With nothing in the way, all comes right, and then nothing is written; approvals may come too late first."""
         if found:
             self.everything_is_found()
-        self._come_to_rest()
+        self._come_to_rest(late=late)
 
     # ------------------------------------------------------------------ parts
 

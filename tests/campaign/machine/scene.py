@@ -110,12 +110,12 @@ class Scene:
         self.prepare()
         return self._reconciler(None).plan()
 
-    def die(self, moment: int, *, every: bool, fault: Fault | None) -> bool:
-        """Start the program again, let it make a run and kill it at a moment; tell whether it came to that."""
+    def die(self, what: str, number: int, fault: Fault | None) -> bool:
+        """Start the program again, let it make a run and kill it as `child.py` says; tell whether it came to that."""
         self.reload()
         self.prepare()
         order: dict[str, Any] = {"now": self.now.isoformat(), "server": self.server, "fault": fault}
-        order |= {"kill": moment, "every": every}
+        order |= {"kill": [what, number]}
         told = self._children.run(self.station.config, **order)
         assert not told.get("errors"), told
         assert not told.get("failed"), told
