@@ -6,13 +6,13 @@ identified is kept apart, since it protects the account that it may stand for. L
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from syncd.core.address import collation_key
 from syncd.core.changes import Notice
-from syncd.core.dn import InvalidDN, normalise, parse
+from syncd.core.dn import InvalidDN, normalise
+from syncd.core.exclusions import first_values, listed, nameless, names_of
 from syncd.core.identity import identify, skipped
 from syncd.core.listed import PINNED, pinned
 from syncd.core.model import Claim, Mailbox, MailboxRef, Pin, Source, Users
@@ -53,7 +53,9 @@ class Desired:
     blank: tuple[Source, ...] = ()
     """Excluding sources that have no member and were never read to the end before."""
     barred: Mapping[str, str] = field(default_factory=dict)
-    """The names, in folded case, that those may have whom exclusions list without an entry → as written there."""
+    """The names of those whom exclusions list without an entry; see `exclusions.listed`."""
+    veiled: Mapping[str, str] = field(default_factory=dict)
+    """The names of excluded entries of which it is not known whom they mean; see `exclusions.nameless`."""
     causes: tuple[Cause, ...] = ()
     """Why sources are not complete, for counting; one for each source and cause."""
     proofs: Mapping[str, Proof] = field(default_factory=dict)
@@ -76,7 +78,7 @@ class Desired:
             return "its DN is still listed, but the entry was not found"
         if key in self.present:
             return "an entry with its member's DN is still there, without an unambiguous user"
-        if self.listed & {name.casefold() for name in (claim.login, *_first_values(claim.dn))}:
+        if self.listed & {name.casefold() for name in (claim.login, *first_values(claim.dn))}:
             return "a member of its name is still listed, but the entry was not found"  # moved to where we may not read
         return None
 
@@ -116,15 +118,15 @@ class Desired:
         return None
 
     def maybe_barred(self, user: int, member: Member) -> str | None:
-        """Say that an exclusion may mean a user: it lists somebody of the name whose entry is not there; None = none.
-
-        Whoever moved in the directory, and in the group not yet, is such a one.
-        """
-        if not self.barred:
+        """Say that an exclusion may mean a user, by the name; None = none does (table in `exclusions`)."""
+        if not (self.barred or self.veiled):
             return None
-        names = (self.login(user), *(name for some in member.names for name in some), *_first_values(member.key))
-        written = next((self.barred[name] for name in map(str.casefold, names) if name in self.barred), None)
-        return f"it may be who is excluded as {written}, whose entry was not found" if written is not None else None
+        names = {name.casefold() for name in (self.login(user), *names_of(member))}
+        veiled = {} if _is_entry(member) else self.veiled
+        for known, why in ((self.barred, "whose entry was not found"), (veiled, "whose entry names no user")):
+            if (written := next((known[name] for name in sorted(names & known.keys())), None)) is not None:
+                return f"it may be who is excluded as {written}, {why}"
+        return None
 
     def replaced(self, claim: Claim, member: Member) -> bool:
         """Tell whether a user's member is another entry than at the last run, which is not there any more.
@@ -203,7 +205,7 @@ def desire(
         ),
         excluded_users=excluded_users,
         dangling=dangling,
-        listed=frozenset(name.casefold() for key in dangling for name in _first_values(key)),
+        listed=frozenset(name.casefold() for key in dangling for name in first_values(key)),
         includes_complete=users.exists and not mailbox.doubt and all(read.complete for read in included),
         excludes_complete=users.exists and not elsewhere and all(read.complete for read in excluded),
         reasons=tuple(reasons),
@@ -220,12 +222,10 @@ def desire(
             for read in (*included, *excluded)
             if read.complete and not count(mailbox, read) and counts.get((mailbox.ref, str(read.source)), 0)
         ),
-        barred={
-            name.casefold(): written
-            for read in excluded
-            for key, written in read.dangling.items()
-            for name in _first_values(key)
-        },
+        barred=listed(excluded),
+        veiled=nameless(
+            member for member in _excluded_here(excluded, mailbox) if isinstance(identify(member, users), str)
+        ),
         blank=tuple(
             read.source
             for read in excluded
@@ -334,14 +334,15 @@ def _users_of(excluded: list[SourceRead], mailbox: Mailbox, users: Users) -> fro
 
     An entry that chooses another context excludes nobody here: the same login is another person's.
     """
-    named = (
-        identify(member, users)
-        for read in excluded
-        for members in (read.members, read.disabled)
-        for member in members.values()
-        if read.source.chooser is None or context_of(member, mailbox) == mailbox.context
-    )
+    named = (identify(member, users) for member in _excluded_here(excluded, mailbox))
     return frozenset(user for user in named if isinstance(user, int))
+
+
+def _excluded_here(excluded: list[SourceRead], mailbox: Mailbox) -> Iterator[Member]:
+    for read in excluded:
+        for member in (*read.members.values(), *read.disabled.values()):
+            if read.source.chooser is None or context_of(member, mailbox) == mailbox.context:
+                yield member
 
 
 def _maybe_here(
@@ -381,10 +382,3 @@ def _key(dn: str) -> str:
         return normalise(dn)
     except InvalidDN:
         return dn
-
-
-def _first_values(dn: str) -> set[str]:
-    """Give the values of the first RDN; those of `memberuid=VALUE` too."""
-    with contextlib.suppress(InvalidDN):
-        return {value for rdn in parse(dn)[:1] for _, value in rdn}
-    return {dn.removeprefix("memberuid=")}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from syncd.core.draft import EXCLUSION_UNKNOWN
-from syncd.core.model import Claim, Observed
+from syncd.core.listed import read_listed
+from syncd.core.model import Claim, Observed, Source
+from syncd.core.reads import Member
 from tests.core.planning import (
     BARRED_UNKNOWN,
     BERTA,
@@ -178,6 +180,39 @@ def test_who_may_be_excluded_under_an_earlier_name_gets_nothing(
     assert [notice.reason for notice in plan.withheld] == [reason] * ("withheld" in expected)
     assert [change.op for change in plan.changes if change.user == 6] == ["create"]
     assert plan.complete
+
+
+NAMED = Source(kind="users", value="berta, dora", logins=("berta", "dora"))
+
+
+@pytest.mark.parametrize(
+    "barred",
+    [
+        pytest.param(member("berta", logins=()), id="its login is hidden, and its name is the login"),
+        pytest.param(member("b", logins=("Berta",)), id="its login differs in letter case"),
+        pytest.param(member("b", logins=("berta", "dora")), id="it names several users"),
+    ],
+)
+@pytest.mark.parametrize("disabled", [False, True], ids=["a member", "disabled there"])
+def test_an_excluded_entry_that_names_no_user_may_be_who_comes_from_no_directory(
+    barred: Member, *, disabled: bool
+) -> None:
+    """Who is named by hand, or by a group of Open-Xchange, waits where an exclusion has the name and says not whom."""
+    box = mailbox(sources=(NAMED, SUPPORT))
+    out = read(BARRED, disabled=[barred]) if disabled else read(BARRED, barred)
+    plan = World(mailbox=box, reads=(read_listed(NAMED), read(SUPPORT), out)).plan()
+    several = len(barred.names[0]) == 2
+    assert [change.login for change in plan.changes] == ([] if several else ["dora"])
+    reason = f"it may be who is excluded as {barred.dn}, whose entry names no user"
+    assert {(notice.member, notice.reason) for notice in plan.withheld} == (
+        {("login=berta", reason)} | ({("login=dora", reason)} if several else set())
+    )
+
+
+def test_an_entry_is_another_one_than_an_excluded_one_of_its_name() -> None:
+    """Two entries with stable ids are two persons, also where one of them names nobody."""
+    reads = (read(SUPPORT, BERTA), read(BARRED, member("berta", id="another", dn="cn=berta,ou=b,dc=x", logins=())))
+    assert story(planned(reads)) == {"changes": [("create", None)]}
 
 
 def test_who_is_excluded_without_an_entry_concerns_nobody_of_another_name() -> None:

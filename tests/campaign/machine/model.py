@@ -248,6 +248,8 @@ class World:
             dangling={dn for one in included for dn in one.dangling},
         )
         barred = {_first(dn).lower() for one in excluded for dn in one.dangling}
+        lost = [seen for seen in out.values() if _user(seen, users) is None]
+        veiled = {name.lower() for seen in lost for name in (seen.login or "", _first(seen.dn))} - {""}
         for seen in _united(one.members for one in included).values():
             found.members.add(seen.id)
             if seen.id in out:
@@ -257,7 +259,9 @@ class World:
                 found.unresolved[seen.id] = seen
             else:
                 found.wanted.add(user)
-                if barred & {users.get(user, "").lower(), (seen.login or "").lower(), _first(seen.dn).lower()}:
+                by_hand = seen.id.startswith(("login:", "ox:"))
+                names = {users.get(user, "").lower(), (seen.login or "").lower(), _first(seen.dn).lower()}
+                if names & (barred | veiled if by_hand else barred):
                     found.doubted.add(user)
         found.wanted -= found.excluded_users
         for user, keep in self.pins.get(box.ref, {}).items():
