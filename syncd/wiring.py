@@ -67,9 +67,14 @@ class Instance:
     def hand(self, who: str) -> ByHand:
         """Give what writes in the name of a person, by the same connections."""
         told = self.reconciler.caches
-        mailboxes, patterns = self.mailboxes, self.patterns
         return ByHand(
-            store=self.store, ledger=self.ledger, mailboxes=mailboxes, patterns=patterns, who=who, caches=told
+            store=self.store,
+            ledger=self.ledger,
+            mailboxes=self.mailboxes,
+            patterns=self.patterns,
+            staging=self.settings.mode == "staging",
+            who=who,
+            caches=told,
         )
 
     def rehearsal(self) -> Rehearsal:
@@ -118,8 +123,15 @@ def by_hand(settings: Settings, *, who: str, argv: Sequence[str] = ("syncd",)) -
         ledger = open_ledger(settings, argv=argv)
         stack.callback(ledger.close)
         told = caches(settings, store)
-        mailboxes, patterns = settings.mailboxes(), settings.patterns()
-        yield ByHand(store=store, ledger=ledger, mailboxes=mailboxes, patterns=patterns, who=who, caches=told)
+        yield ByHand(
+            store=store,
+            ledger=ledger,
+            mailboxes=settings.mailboxes(),
+            patterns=settings.patterns(),
+            staging=settings.mode == "staging",
+            who=who,
+            caches=told,
+        )
 
 
 def open_ledger(settings: Settings, *, argv: Sequence[str] = ("syncd",)) -> Ledger:

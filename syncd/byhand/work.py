@@ -65,6 +65,8 @@ class Hand:
     """Those that are configured."""
     patterns: Sequence[Pattern] = ()
     """Mappings whose mailboxes, or their contexts, each run finds out."""
+    staging: bool = False
+    """Whether nothing at all may be written."""
     who: str
     """The person, for the journal."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -115,8 +117,11 @@ class Hand:
 
         Raises:
             LedgerBusy, StoreBusy: somebody else writes.
-            HandError: nothing may be written to one of these contexts now.
+            HandError: nothing may be written to one of these mailboxes or contexts now.
         """
+        for ref, address in mailboxes:
+            if self.staging or ((mapped := self.configured(ref.context, address)) is not None and mapped.staging):
+                raise HandError("the configuration says `mode: staging`: nothing is written", code=Exit.OTHER)
         run = uuid.uuid4().hex
         with self.ledger.lease("run", f"syncd {command}", wait=self.wait) as lease:
             started = self.clock()

@@ -633,6 +633,24 @@ def test_a_command_that_died_is_settled(place: Place) -> None:
     assert results == [("create", "applied"), ("update", "applied")]
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_staging_writes_nothing_by_hand(place: Place, whole: bool) -> None:
+    """In a configuration, or for a mapping, that says `mode: staging` no command writes; lists go on."""
+    place.configure(mapped=ADDRESS)
+    assert place.syncd("create", "-c", "1", "--users", "3", *SERVERS)[0] == 0
+    config = place.folder / "syncd.yaml"
+    text = config.read_text()
+    config.write_text(
+        f"mode: staging\n{text}" if whole else text.replace("    context: 1", "    context: 1\n    mode: staging")
+    )
+    before = place.tables()
+    for command, more in (("create", SERVERS), ("update", ("-e", ADDRESS, "--name", "x")), ("delete", ("-e", ADDRESS))):
+        code, said, told = place.script(command, "-c", "1", "--groups", "0", *more)
+        assert (code, said, "`mode: staging`: nothing is written" in told) == (1, "", True)
+    assert place.tables() == before
+    assert place.users() == [3]
+
+
 def test_status_does_not_list_what_nobody_configured(place: Place) -> None:
     """A mailbox that only commands know is not shown as configured or left."""
     place.syncd("create", "-c", "1", "--users", "3", *SERVERS)
