@@ -207,8 +207,9 @@ class Judge:
             if items and before + len(items) > allowed and not self._released(run, box.ref, items, direction):
                 yield f"{box.address}: {before} + {len(items)} {direction}, {allowed} of {base} are allowed: {items}"
         removals, additions = done.of("removals"), done.of("additions")
-        if against := {user for _, user in removals} & {*run.rejected.get(box.ref, ())}:
-            yield f"{box.address}: the removal of {sorted(against)} was rejected"
+        against = {item for item in removals if item[1] in run.rejected.get(box.ref, ())}
+        if against and not self._released(run, box.ref, against, "rejected"):
+            yield f"{box.address}: {against} were rejected"
         floor = box.allowed("removals", 0)
         known = self._meanings[box.ref]
         changed = None not in known and box.meaning not in known

@@ -11,8 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
+from syncd.byhand.asking import HandError
 from syncd.byhand.undoing import Undo
 from syncd.byhand.writing import ByHand, Pinning
 from syncd.cli import undoing
@@ -135,13 +137,14 @@ class Scene:
         return replace(self.program.hand("anna"), clock=lambda: self.now)
 
     def pin(self, box: Box, user: int, *, keep: bool, until: datetime | None) -> None:
-        """Let a person give a user an account, or take it, in spite of what groups say."""
+        """Let a person give a user an account, or take it, in spite of what groups say; staging refuses it."""
         whom, pinning = {user: self.users[box.context][user]}, Pinning(until=until)
-        if keep:
-            account = next(one.account for one in self.program.mailboxes if one.address == box.address)
-            self.hand().create(box.context, whom, box.address, lambda: account, pinning)
-        else:
-            self.hand().delete(box.context, whom, box.address, pinning)
+        with pytest.raises(HandError) if box.staging else contextlib.nullcontext():
+            if keep:
+                account = next(one.account for one in self.program.mailboxes if one.address == box.address)
+                self.hand().create(box.context, whom, box.address, lambda: account, pinning)
+            else:
+                self.hand().delete(box.context, whom, box.address, pinning)
 
     def undo(self, run: str, *, pinning: bool) -> None:
         """Let a person take back what a run did, as far as that is not refused or held."""
