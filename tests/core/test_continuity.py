@@ -106,6 +106,9 @@ LAB_EARLY, LAB_LATE = (qualified(counter, "lab") for counter in (EARLY, LATE))
         pytest.param(
             (BOTH, f"{HQ_LATE} {LAB_EARLY}"), {"lab": (TWO, EARLY)}, id="the counter of the other is no matter"
         ),
+        pytest.param(
+            (BOTH, f"{HQ_EARLY} {HQ_SECOND}"), {"the hq": (ONE, f"{LATE} {SECOND_LATE}")}, id="both replicas went on"
+        ),
         pytest.param((BOTH, None), {"lab": (TWO, EARLY)}, id="no counter then"),
         pytest.param((BOTH, None), {"lab": (TWO, None)}, id="never a counter"),
         pytest.param((BOTH, HQ_EARLY), {"lab": (TWO, None), "the hq": (ONE, EARLY)}, id="one of them has no counter"),
@@ -126,6 +129,12 @@ def test_directories_that_answered_and_continue_let_removals_pass(
             {"lab": (TWO, LATE)},
             f"read from {TWO}, the last complete read was from {ONE}; waits for a second complete read",
             id="another server",
+        ),
+        pytest.param(
+            (ONE, None),
+            {"lab": (TWO, None)},
+            f"read from {TWO}, the last complete read was from {ONE}; waits for a second complete read",
+            id="another server without counters",
         ),
         pytest.param(
             (f"{ONE} ldaps://old", f"{HQ_EARLY} {LAB_EARLY}"),
