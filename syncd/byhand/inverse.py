@@ -235,6 +235,8 @@ def _lasting(step: Step, standing: Standing) -> Step:
         return replace(step, pin=True, refused=why)
     if not desired.excludes_complete:
         return replace(step, pin=True, refused=f"{EXCLUSION_UNKNOWN}, so it may exclude the user")
+    if (barred := desired.maybe_barred(user, desired.accounts[user])) is not None:
+        return replace(step, pin=True, refused=barred)
     return replace(step, unpinned=kept is False)
 
 

@@ -57,6 +57,22 @@ def test_an_incomplete_exclusion_is_no_certainty(place: Place) -> None:
     assert place.users() == {3, 4}
 
 
+def test_who_may_be_excluded_by_an_earlier_name_needs_a_pin(place: Place) -> None:
+    """Who moved, and in the excluding group not yet, is given nothing back without a person's word."""
+    place.members([3])
+    place.sync()
+    export = place.station.files / "directory.ldif"
+    place.members([3, 4], [5])
+    leavers = f"\ndn: cn=leavers,{BASE}\nobjectClass: groupOfNames\nentryUUID: out\nmember: uid=u4,ou=old,{BASE}\n"
+    export.write_text(export.read_text() + leavers)
+    place.map(exclude=[{"group": f"cn=leavers,{BASE}"}])
+    done = place.undo(place.run())
+    assert (done.code, f"it may be who is excluded as uid=u4,ou=old,{BASE}" in done.err) == (1, True)
+    assert place.users() == {3}
+    assert place.undo(place.run(), "--pin").code == 0
+    assert place.users() == {3, 4}
+
+
 def test_a_member_without_an_entry_may_still_be_one(place: Place) -> None:
     """Who is listed without an entry is not taken for somebody who left."""
     place.members([3, 4, 5])
