@@ -269,9 +269,10 @@ def test_a_plan_counts_and_sorts() -> None:
 
 
 def test_a_plan_passes_on_what_desire_found() -> None:
-    """Dangling members and emptied sources reach the plan as written."""
+    """Dangling members, emptied sources and exclusions that name nobody reach the plan as written."""
     box = mailbox()
     world = World(
         reads=(read(SUPPORT, dangling=["UID=Z,dc=x", "memberuid=a"]), read(BARRED)), counts={(box.ref, str(SUPPORT)): 1}
     )
-    assert (world.plan().dangling, world.plan().emptied) == (("UID=Z,dc=x", "memberuid=a"), (SUPPORT,))
+    plan = world.plan()
+    assert (plan.dangling, plan.emptied, plan.blank) == (("UID=Z,dc=x", "memberuid=a"), (SUPPORT,), (BARRED,))
