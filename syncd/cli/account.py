@@ -95,7 +95,7 @@ def perform(command: str, argv: Sequence[str], title: str, seen: list[int] | Non
     Raises:
         SyncdError: it could not be done.
     """
-    from syncd.cli.account_options import ENVIRONMENT, absent, read, usage  # noqa: PLC0415
+    from syncd.cli.account_options import ENVIRONMENT, PASSWORDS, absent, read, usage, with_files  # noqa: PLC0415
 
     given = read(command, argv)
     if "help" in given:
@@ -109,6 +109,11 @@ def perform(command: str, argv: Sequence[str], title: str, seen: list[int] | Non
         raise absent(missing + _also_missing(command, given, missing))
     if "adminpass" in given:
         say("warning: everybody on this machine can read the password of -P; syncd does not need it", "yellow")
+    for name in PASSWORDS:
+        if given.get(name):
+            text = f"warning: everybody on this machine can read the password of --{name}; --{name}-file hides it"
+            say(text, "yellow")
+    given = with_files(given)
     context = given.number("contextid") or 0
     if seen is not None:
         seen.append(context)

@@ -1,16 +1,18 @@
 """The options of the four account commands, which are those of the vendor's tools, and how a command line is read.
 
 `--option value`, `--option=value` and `-o value` are understood; a value may begin with a hyphen, and of a repeated
-option the first value counts, as with the tools (ox-behaviour 14, 18.6). `--config`, `--show-passwords`, `--pin` and
-`--until` are ours.
+option the first value counts, as with the tools (ox-behaviour 14, 18.6). `--config`, `--show-passwords`, `--pin`,
+`--until`, `--password-file` and `--transport-password-file` are ours.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple
 
 from syncd.byhand.asking import Exit, HandError
@@ -46,7 +48,8 @@ _COMMON = (
 _ADDRESS = (Option("primary-address", "e", "ADDRESS", "Address of the shared mailbox; always needed."),)
 _ACCOUNT = (
     Option("login", value="LOGIN", help="Login at the mail server."),
-    Option("password", value="PASSWORD", help="Its password; empty = none."),
+    Option("password", value="PASSWORD", help="Its password; empty = none. Everybody on this machine can read it."),
+    Option("password-file", value="FILE", help="The first line of this file instead; - is standard input."),
     Option("name", "a", "NAME", "Name of the account as users see it."),
     Option("personal", "r", "NAME", "Name of the sender."),
     Option("reply-to", value="ADDRESS", help="Where answers go to."),
@@ -83,6 +86,7 @@ def _pinning(what: str) -> tuple[Option, ...]:
 _CREDENTIALS = (
     Option("transport-login", value="LOGIN", help="Stored beside the transport server; OX uses --login."),
     Option("transport-password", value="PASSWORD", help="Likewise."),
+    Option("transport-password-file", value="FILE", help="The first line of this file instead."),
 )
 _REST = (*_server("mail"), *_CREDENTIALS, *_server("transport"), *_FOLDERS)
 OPTIONS: Mapping[str, tuple[Option, ...]] = {
@@ -96,6 +100,7 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
     "delete": (*_COMMON, *_ADDRESS, *_pinning("Keep the users out")),
 }
 """Command → its options in the order of the help text."""
+PASSWORDS = ("password", "transport-password")
 ENVIRONMENT = ("SYNCD_CONFIG", "ADMIN_PASSWORD")
 
 
@@ -182,6 +187,30 @@ def read(command: str, argv: Sequence[str]) -> Given:
             value = words.pop(0)
         given.setdefault(option.name, value)
     return given
+
+
+def with_files(given: Given) -> Given:
+    """Give the options with the passwords that stand in files.
+
+    Raises:
+        HandError: a password is given twice, or its file cannot be read or has none.
+    """
+    found = Given(given)
+    for name in PASSWORDS:
+        file = found.pop(f"{name}-file", None)
+        if file is None:
+            continue
+        if name in found:
+            raise HandError(f"--{name} and --{name}-file are given both", code=Exit.VALUE, usage=True)
+        try:
+            text = sys.stdin.readline() if file == "-" else Path(file).read_text("utf-8")
+        except (OSError, UnicodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise HandError(f"--{name}-file {file}: {why}", code=Exit.VALUE) from None
+        found[name] = text.partition("\n")[0].removesuffix("\r")
+        if not found[name]:
+            raise HandError(f"--{name}-file {file}: its first line is empty", code=Exit.VALUE)
+    return found
 
 
 def _whole(word: str) -> str:
