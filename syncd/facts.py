@@ -5,11 +5,12 @@ The rule kept here: what was not read to its end, or led to nothing yet, leaves 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from syncd.core import continuity
+from syncd.core import continuity, nested
 from syncd.core.address import collation_key
 from syncd.core.changes import Direction, Judgement, Op, Orphan, Outcome
 from syncd.core.desire import count
@@ -100,9 +101,12 @@ def counted(judgements: Sequence[Judgement], facts: Facts) -> dict[tuple[Mailbox
 
     A source that is suddenly empty keeps its old number as long as what follows from it is held, or waits, or is
     withheld since another source is incomplete: else the next run would find nothing sudden about it. An exclusion that
-    is new and names nobody gets none so long.
+    is new and names nobody gets none so long. Of a group in a source is noted whether members came through it: 1 or 0.
     """
     found: dict[tuple[MailboxRef, str], int] = {}
+    names: dict[MailboxRef, set[str]] = defaultdict(set)
+    for ref, name in facts.counts:
+        names[ref].add(name)
     for judgement in judgements:
         mailbox = judgement.plan.mailbox
         if judgement.plan.unread:
@@ -111,8 +115,12 @@ def counted(judgements: Sequence[Judgement], facts: Facts) -> dict[tuple[Mailbox
         unfinished = held or judgement.idle or judgement.plan.waiting or judgement.plan.withheld
         for source in (*mailbox.sources, *mailbox.exclude):
             read = facts.reads[source]
-            if read.complete and not (unfinished and source in (*judgement.plan.emptied, *judgement.plan.blank)):
+            if not read.complete:
+                continue
+            if not (unfinished and source in (*judgement.plan.emptied, *judgement.plan.blank)):
                 found[mailbox.ref, str(source)] = count(mailbox, read)
+            groups = nested.noted(read, names[mailbox.ref], keep=bool(unfinished))
+            found |= {(mailbox.ref, name): some for name, some in groups.items()}
     return found
 
 

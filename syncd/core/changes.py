@@ -156,6 +156,8 @@ class MailboxPlan:
     """Held claims whose user is not in the context any more, while others are."""
     emptied: tuple[Source, ...] = ()
     """Sources that had members at the last complete read and now have none."""
+    lost: tuple[tuple[Source, str], ...] = ()
+    """Groups in sources that had members then, and are listed without an entry now: source and DN as written."""
     blank: tuple[Source, ...] = ()
     """Excluding sources that name nobody and were never read before."""
     configuration: bool = False

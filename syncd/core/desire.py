@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from syncd.core import nested
 from syncd.core.address import collation_key
 from syncd.core.changes import Notice
 from syncd.core.dn import InvalidDN, normalise
@@ -50,6 +51,8 @@ class Desired:
     """What is worth telling of the reads and makes nothing incomplete."""
     emptied: tuple[Source, ...]
     """Sources (of either kind) that had members at the last complete read and now have none."""
+    lost: tuple[tuple[Source, str], ...] = ()
+    """Nested groups that members came through then, and that are listed without an entry now (see `nested`)."""
     blank: tuple[Source, ...] = ()
     """Excluding sources that have no member and were never read to the end before."""
     barred: Mapping[str, str] = field(default_factory=dict)
@@ -150,7 +153,8 @@ def desire(
         mailbox: what is configured.
         reads: what each of its sources yielded.
         users: OX users of its context; every login of every member must have been asked for.
-        counts: how many members each source had at its last complete read, by mailbox and name of the source.
+        counts: how many members each source had at its last complete read, by mailbox and name of the source; and
+            of groups in it, by the name that `nested` gives them, whether there were any.
         pins: what persons said, by user; each must have been asked for by id. For a retired mailbox, which has no
             source, they do not count: nobody is to have it, and there is nothing left that says what it is like.
     """
@@ -221,6 +225,9 @@ def desire(
             read.source
             for read in (*included, *excluded)
             if read.complete and not count(mailbox, read) and counts.get((mailbox.ref, str(read.source)), 0)
+        ),
+        lost=tuple(
+            (read.source, dn) for read in (*included, *excluded) for dn in nested.lost(mailbox.ref, read, counts)
         ),
         barred=listed(excluded),
         veiled=nameless(

@@ -162,6 +162,7 @@ class Draft:
             missing=self.missing,
             gone=self.gone,
             emptied=desired.emptied,
+            lost=desired.lost,
             blank=desired.blank,
             absent=tuple(sorted(self.absent)),
             returned=tuple(sorted(self.absences.keys() & desired.accounts.keys())),

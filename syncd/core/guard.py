@@ -12,7 +12,7 @@ the extra accounts that `extra: remove` would take, so that many small steps do 
 | configuration    | removals               | more than the floor, at the first run after its mapping has changed      |
 |                  | additions              | at that run, when an excluding source that is new names nobody           |
 | suddenly_empty   | removals (additions for| a source had members at its last complete read and has none now, however |
-|                  | an exclusion)          | few the removals are                                                     |
+|                  | an exclusion)          | few the removals are; or a group in it had, and is listed but not there  |
 | vanished         | everything             | more claimed accounts than the removals limit are not stored any more,   |
 |                  |                        | whether their users still are or not (as long as the context has any)    |
 | rejected         | the direction          | it has a change that a person rejected when it was held, whatever the    |
@@ -146,12 +146,17 @@ def objections(
 
 def _emptied(plan: MailboxPlan, removals: int, additions: int) -> list[Objection]:
     found = []
-    for source in plan.emptied:
+    signs = [(source, f"{source} had members and now has none") for source in plan.emptied]
+    signs += [
+        (source, f"{source} lists the group {group}, which had members and now is not there")
+        for source, group in plan.lost
+    ]
+    for source, sign in signs:
         if removals and source in plan.mailbox.sources:
-            text = f"{source} had members and now has none; {_accounts(removals)} would be removed"
+            text = f"{sign}; {_accounts(removals)} would be removed"
             found.append(_objection("suddenly_empty", {REMOVALS}, removals, 0, text))
         elif additions and source in plan.mailbox.exclude:
-            text = f"the excluding {source} had members and now has none; {_accounts(additions)} would be added"
+            text = f"the excluding {sign}; {_accounts(additions)} would be added"
             found.append(_objection("suddenly_empty", {ADDITIONS}, additions, 0, text))
     return found
 

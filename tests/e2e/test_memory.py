@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,53 @@ def test_an_exclusion_emptied_while_another_was_unreadable_is_sudden_later_too(s
     directory(station, a=[3, 4, 5], x=[], y=[9])
     assert limits(run(station)) == ["suddenly_empty"]
     assert users(station) == {3}
+
+
+def renamed(station: Station) -> None:
+    """Give the group `inner` another name; who lists it still says the old one."""
+    path = station.files / "directory.ldif"
+    path.write_text(path.read_text().replace(f"dn: cn=inner,{BASE}\n", f"dn: cn=another,{BASE}\n"))
+
+
+def listing(station: Station, name: str, group: str) -> None:
+    """Let a group list another group."""
+    path = station.files / "directory.ldif"
+    entry = f"cn: {name}\nentryUUID: group-{name}\n"
+    path.write_text(path.read_text().replace(entry, f"{entry}member: cn={group},{BASE}\n"))
+
+
+def test_a_nested_group_that_is_listed_and_not_there_takes_nobody_out_unasked(station: Station) -> None:
+    """However few they are, in however many runs; after an approval they go, and nothing is sudden any more."""
+    station.configure(mapping(SUPPORT, "a"))
+    directory(station, a=[3, 4, 5], inner=[6])
+    listing(station, "a", "inner")
+    run(station)
+    assert users(station) == {3, 4, 5, 6}
+    renamed(station)
+    assert [limits(run(station)) for _ in range(2)] == [["suddenly_empty"]] * 2
+    assert users(station) == {3, 4, 5, 6}
+    with session(load(station.config)) as instance:
+        [held] = instance.ledger.held()
+        message = str(held.objections[0]["message"])
+        assert f"lists the group cn=inner,{BASE}, which had members and now is not there" in message
+        instance.ledger.approve(held.digest, "anna", datetime.now(UTC))
+    assert limits(run(station)) == []
+    assert users(station) == {3, 4, 5}
+    directory(station, a=[3, 4], inner=[])
+    listing(station, "a", "lost")
+    assert limits(run(station)) == []
+    assert users(station) == {3, 4}
+
+
+def test_a_nested_group_of_an_exclusion_that_is_not_there_lets_nobody_in(station: Station) -> None:
+    """Whom it kept out gets no mailbox until a person says so."""
+    station.configure(mapping(SUPPORT, "a", exclude=groups("x")))
+    directory(station, a=[3, 4, 5], x=[9], inner=[4])
+    listing(station, "x", "inner")
+    run(station)
+    renamed(station)
+    assert [limits(run(station)) for _ in range(2)] == [["suddenly_empty"]] * 2
+    assert users(station) == {3, 5}
 
 
 def moved(station: Station, *mappings: dict[str, Any]) -> None:
