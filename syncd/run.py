@@ -252,7 +252,7 @@ class Reconciler:
         def consent() -> Consent:
             return Consent(
                 windows=self.ledger.windows(now - self.ceilings.window),
-                approvals=_merged(self.ledger.approvals(now - self.approval), given or {}),
+                approvals=_merged(self.ledger.approvals(now - self.approval, now + self.approval), given or {}),
                 pauses=self.ledger.paused(now),
                 begun=self.ledger.begun() if self.rollout else {},
                 rejected=self.ledger.rejected(),

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from syncd.core import digest as digests
@@ -46,6 +46,7 @@ ENDS = "its account is not stored any more, so the claim on it ends"
 REJECTED = "rejected"
 """The limit by which a plan is held that has something of a rejected one."""
 _OPEN = "('held', 'approved', 'rejected')"
+EVER = datetime(9999, 1, 1, tzinfo=UTC)
 _DECISIONS = "('approve', 'reject', 'pause', 'resume', 'pin', 'unpin')"
 _QUERY = (
     "SELECT h.digest, m.context, m.address_key, m.address, h.created, h.objections, h.plan, h.state, h.approved_at, "
@@ -100,14 +101,14 @@ def standing(work: Work) -> tuple[Standing, ...]:
 # --------------------------------------------------------------------------- what persons decide
 
 
-def approvals(work: Work, since: datetime) -> dict[MailboxRef, tuple[Approval, ...]]:
-    """Give what was approved at or after a time and is not applied yet, by mailbox, the oldest approval first."""
+def approvals(work: Work, since: datetime, until: datetime = EVER) -> dict[MailboxRef, tuple[Approval, ...]]:
+    """Give what was approved between two times and is not applied yet, by mailbox, the oldest approval first."""
     found: dict[MailboxRef, tuple[Approval, ...]] = {}
     for digest, context, key, items, objections in work.rows(
         "SELECT h.digest, m.context, m.address_key, h.items, h.objections FROM held_plans h "
-        "JOIN mailboxes m ON m.id = h.mailbox WHERE h.state = 'approved' AND h.approved_at >= ? "
+        "JOIN mailboxes m ON m.id = h.mailbox WHERE h.state = 'approved' AND h.approved_at BETWEEN ? AND ? "
         "ORDER BY h.approved_at, h.id",
-        (stamp(since),),
+        (stamp(since), stamp(until)),
     ):
         ref = MailboxRef(context, key)
         found[ref] = (*found.get(ref, ()), Approval(digest, _items(items), _limits(objections)))
@@ -152,20 +153,22 @@ def _decide(work: Work, op: str, digest: str, by: str, at: datetime) -> HeldPlan
     return found[0] if found else None
 
 
-def expired(work: Work, since: datetime) -> tuple[HeldPlan, ...]:
-    """Give what was approved before a time and is not applied yet."""
-    return tuple(plan for plan in load(work) if plan.approved_at is not None and plan.approved_at < since)
+def expired(work: Work, since: datetime, at: datetime) -> tuple[HeldPlan, ...]:
+    """Give what was approved before a time, or as long after now (its clock was ahead), and is not applied yet."""
+    until = at + (at - since)
+    return tuple(plan for plan in load(work) if plan.approved_at is not None and not since <= plan.approved_at <= until)
 
 
 def expire(work: Work, since: datetime, at: datetime) -> tuple[HeldPlan, ...]:
-    """Hold again what was approved before a time; give it as it was approved."""
+    """Hold again what `expired` gives; give it as it was approved."""
     chain, now = Chain(work), stamp(at)
-    plans, numbers = expired(work, since), work.numbers()
-    work.run(
-        "UPDATE held_plans SET state = 'held', approved_at = NULL, approved_by = NULL, told = NULL "
-        "WHERE state = 'approved' AND approved_at < ?",
-        (stamp(since),),
-    )
+    plans, numbers = expired(work, since, at), work.numbers()
+    for plan in plans:
+        work.run(
+            "UPDATE held_plans SET state = 'held', approved_at = NULL, approved_by = NULL, told = NULL "
+            "WHERE state = 'approved' AND mailbox = ? AND digest = ?",
+            (numbers[plan.ref], plan.digest),
+        )
     chain.append([Row(now, numbers[plan.ref], "expire", reason=plan.digest) for plan in plans])
     return plans
 

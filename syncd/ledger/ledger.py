@@ -200,9 +200,12 @@ class Ledger(Reader):
             held.tell(work, digests, channel)
 
     def expire(self, since: datetime, at: datetime) -> tuple[HeldPlan, ...]:
-        """Hold again what was approved before a time and not applied since; give it as it was approved."""
+        """Hold again what was approved before a time and not applied since; give it as it was approved.
+
+        Likewise what was approved as long after `at`, by a clock that was ahead.
+        """
         with self._database.reading() as work:
-            if not held.expired(work, since):
+            if not held.expired(work, since, at):
                 return ()
         with self._database.writing() as work:
             return held.expire(work, since, at)

@@ -76,10 +76,10 @@ class Reader:
         with self._database.reading() as work:
             return record.load_cursors(work)
 
-    def approvals(self, since: datetime) -> dict[MailboxRef, tuple[Approval, ...]]:
-        """Give what was approved at or after a time and is not applied yet."""
+    def approvals(self, since: datetime, until: datetime = held.EVER) -> dict[MailboxRef, tuple[Approval, ...]]:
+        """Give what was approved between two times and is not applied yet."""
         with self._database.reading() as work:
-            return held.approvals(work, since)
+            return held.approvals(work, since, until)
 
     def rejected(self) -> dict[MailboxRef, frozenset[str]]:
         """Give what a person has rejected and nobody approved since, as `core.digest.items` names it."""

@@ -94,6 +94,18 @@ def test_an_approval_is_good_for_a_time(ledger: Ledger) -> None:
     assert set(ledger.approvals(later)) == {SUPPORT}
 
 
+def test_an_approval_by_a_clock_that_was_ahead_does_not_last(ledger: Ledger) -> None:
+    """What was approved further ahead than approvals last is no approval, and is held again at once."""
+    day = timedelta(hours=24)
+    ledger.finish(report(judgement(held="sha256:a")))
+    ledger.approve("sha256:a", "anna", NOON + day)
+    assert set(ledger.approvals(NOON - day, NOON + day)) == {SUPPORT}
+    assert ledger.expire(NOON - day, NOON) == ()
+    assert ledger.approvals(NOON - 2 * day, NOON - timedelta(milliseconds=1)) == {}
+    [plan] = ledger.expire(NOON - day, NOON - timedelta(milliseconds=1))
+    assert (plan.digest, [one.state for one in ledger.held()]) == ("sha256:a", ["held"])
+
+
 def test_approving_twice_keeps_the_first_name(ledger: Ledger) -> None:
     """A second approval, or a second rejection, changes nothing and is not in the journal."""
     ledger.finish(report(judgement(held="sha256:a"), judgement(SALES, held="sha256:b")))
