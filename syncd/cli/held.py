@@ -129,6 +129,7 @@ def document(plan: HeldPlan, stands: timedelta, now: datetime) -> dict[str, Any]
         "expires": ends.isoformat() if ends else None,
         "rejected_by": plan.rejected_by,
         "rejected_at": plan.rejected_at.isoformat() if plan.rejected_at else None,
+        "done": _done(plan),
         "told": sorted(plan.told),
         "objections": [dict(objection) for objection in plan.objections],
         **plan.plan,
@@ -142,12 +143,14 @@ def _lines(plan: HeldPlan, stands: timedelta, now: datetime, config: Path, *, lo
     """Tell what is held, why, what somebody said to it, and what can be said."""
     from rich.text import Text  # noqa: PLC0415
 
-    from syncd.core.guard import RELEASE  # noqa: PLC0415
+    from syncd.core.guard import NOTHING, RELEASE  # noqa: PLC0415
 
+    done = _done(plan)
     since = f"held since {plan.created:%F %T} UTC ({age(now - plan.created)})"
     yield Text(f"{_named(plan)}, {since}", style="bold")
     for objection in plan.objections:
         told, _, _ = str(objection["message"]).partition(RELEASE)
+        told = told.replace(NOTHING, f" {done} of {plan.plan['total']} changes are done.") if done else told
         yield Text(f"  HELD {told}", style="bold red")
     if plan.approved_at is not None:
         yield Text(f"  {_approved(plan, plan.approved_at + stands, now)}", style="green")
@@ -164,6 +167,12 @@ def _lines(plan: HeldPlan, stands: timedelta, now: datetime, config: Path, *, lo
     if plan.state != "rejected":
         yield Text("       If it is not wanted:")
         yield Text(f"  syncd reject {plan.digest} -c {file}", style="bold")
+
+
+def _done(plan: HeldPlan) -> int:
+    """Count the changes that an approval was used for already."""
+    total = int(str(plan.plan.get("total", 0)))
+    return total - len(plan.items) if plan.approved_at is not None and plan.items is not None else 0
 
 
 def _approved(plan: HeldPlan, ends: datetime, now: datetime) -> str:

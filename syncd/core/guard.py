@@ -46,6 +46,8 @@ REMOVALS, ADDITIONS, UPDATES = Direction.REMOVALS, Direction.ADDITIONS, Directio
 EVERYTHING = frozenset(Direction)
 GRAVE = frozenset({"configuration", "suddenly_empty", "vanished"})
 """Limits that say something about what was read, and not only about numbers."""
+NOTHING = " Nothing of it was done."
+"""Stands in the message of what is held, until an approval is used for a part of it."""
 RELEASE = " Release it with: "
 """Stands in a message before the command that releases what is held."""
 _NO_WINDOW = Window()
@@ -286,8 +288,7 @@ def _judged(
         why = f"{len(beyond)} of {len(mine)} changes were not part of it" if beyond else "it has another reason now"
         more = f" An approval was given to {exceeded}, but {why}."
     told = tuple(
-        replace(one, message=f"{where}: {one.message}. Nothing of it was done.{more}{RELEASE}syncd approve {part}")
-        for one in found
+        replace(one, message=f"{where}: {one.message}.{NOTHING}{more}{RELEASE}syncd approve {part}") for one in found
     )
     return Judgement(
         plan=plan,

@@ -62,6 +62,23 @@ def test_several_reasons_are_one_plan(place: Holding) -> None:
     assert place.users() == set()
 
 
+def test_what_is_done_of_an_approved_plan_is_told(place: Holding) -> None:
+    """Where some of it failed the approval stays for the rest, and nobody reads that nothing was done."""
+    digest = place.held(7, 8, 9, 10)
+    assert place.plan()["done"] == 0
+    keep = "BEFORE DELETE ON user_mail_account WHEN OLD.user = 3 BEGIN SELECT RAISE(ABORT, 'no'); END"
+    place.station.execute(f"CREATE TRIGGER stay {keep}")
+    place.syncd("approve", digest)
+    assert place.syncd("sync").code == 5
+    assert (place.plan()["state"], place.plan()["done"]) == ("approved", 3)
+    text = place.syncd("held").out
+    assert "at least 3, at most 200). 3 of 4 changes are done.\n" in text
+    assert "Nothing of it was done" not in text
+    place.station.execute("DROP TRIGGER stay")
+    assert place.syncd("sync").code == 0
+    assert place.syncd("held").out == "nothing is held\n"
+
+
 def test_nothing_is_held(place: Holding) -> None:
     """Where nothing is held that is said, and a digest is an error with a hint."""
     assert place.syncd("held").out == "nothing is held\n"
