@@ -37,7 +37,8 @@ test-all: lint servers-all  ## What CI runs: all tests, with Active Directory an
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 	tests/other_pythons.sh
 
-campaign: $(STAMP) servers  ## Break connections and kill runs at every moment; takes about an hour
+campaign: $(STAMP) servers  ## Break connections, kill runs at every moment, feed it garbage; takes more than an hour
+	SYNCD_FUZZ=long $(BIN)/python -m pytest -n 2 tests/fuzz
 	$(BIN)/python -m pytest -m campaign
 	@cat build/campaign/faults.txt build/campaign/machine.txt
 

@@ -108,7 +108,7 @@ def test_check_lists_everything_that_it_verified(world: World) -> None:
         "configuration", "connection", "tls", "bind", "base", "kind", f"group cn=support,{world.ldap.groups}",
         "OX database", "OX database TLS", "OX tables", "OX schema update", "OX named lock", "OX rights",
         "OX user_alias", "OX groups and groups_member",
-        "OX context 1", "OX caches", "members in context 1", "ledger",
+        "OX context 1", "OX caches", "OX passwordSource", "members in context 1", "ledger",
     ]  # fmt: skip
     assert "2 members" in done.out
     assert "7 users" in done.out

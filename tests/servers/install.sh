@@ -19,7 +19,8 @@ need openssl openssl
 need systemd-analyze systemd
 if [ "${1:-}" = all ]; then
     need samba samba-ad-dc
-    /usr/bin/python3 -I -c 'import samba.provision' 2>/dev/null || missing="$missing python3-samba samba-ad-provision"
+    /usr/bin/python3 -I -c 'import samba.provision' 2>/dev/null || missing="$missing python3-samba"
+    [ -d /usr/share/samba/setup ] || missing="$missing samba-ad-provision"
     need ns-slapd 389-ds-base
     need certutil libnss3-tools
     need mariadb_config libmariadb-dev
