@@ -42,7 +42,7 @@ campaign: $(STAMP) servers  ## Break connections, kill runs at every moment, fee
 	$(BIN)/python -m pytest -m campaign
 	@cat build/campaign/faults.txt build/campaign/machine.txt
 
-mutants: $(STAMP)  ## Change the core in 2,600 places and see whether its unit tests notice; takes a quarter of an hour
+mutants: $(STAMP)  ## Change the core in 2,700 places and see whether its unit tests notice; takes ten minutes
 	$(BIN)/python -m pip install --quiet --editable '.[mutants]' --constraint constraints.txt
 	$(BIN)/python -m tests.mutants
 

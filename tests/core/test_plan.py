@@ -7,6 +7,7 @@ import pytest
 from syncd.core.draft import EXCLUSION_UNKNOWN
 from syncd.core.listed import read_listed
 from syncd.core.model import Claim, Observed, Source
+from syncd.core.nested import named
 from syncd.core.reads import Member
 from tests.core.planning import (
     BARRED_UNKNOWN,
@@ -269,10 +270,12 @@ def test_a_plan_counts_and_sorts() -> None:
 
 
 def test_a_plan_passes_on_what_desire_found() -> None:
-    """Dangling members, emptied sources and exclusions that name nobody reach the plan as written."""
+    """Dangling members, emptied sources, lost groups and exclusions that name nobody reach the plan as written."""
     box = mailbox()
     world = World(
-        reads=(read(SUPPORT, dangling=["UID=Z,dc=x", "memberuid=a"]), read(BARRED)), counts={(box.ref, str(SUPPORT)): 1}
+        reads=(read(SUPPORT, dangling=["UID=Z,dc=x", "memberuid=a"]), read(BARRED)),
+        counts={(box.ref, str(SUPPORT)): 1, (box.ref, named(SUPPORT, "uid=z,dc=x")): 1},
     )
     plan = world.plan()
     assert (plan.dangling, plan.emptied, plan.blank) == (("UID=Z,dc=x", "memberuid=a"), (SUPPORT,), (BARRED,))
+    assert plan.lost == ((SUPPORT, "UID=Z,dc=x"),)
