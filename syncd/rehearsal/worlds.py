@@ -139,7 +139,7 @@ class RehearsedLedger:
         """Give what was applied lately: nothing."""
         return {}
 
-    def approvals(self, _since: datetime) -> dict[MailboxRef, tuple[Approval, ...]]:
+    def approvals(self, _since: datetime, _until: datetime) -> dict[MailboxRef, tuple[Approval, ...]]:
         """Give what is approved: nothing."""
         return {}
 
