@@ -1,9 +1,10 @@
 #!/bin/sh
 # Run the tests that need no server on the other supported interpreters, as far as they are present. What tries the same
-# code a thousand times (worlds, histories, kills, fuzzers, every command of the documents) is left to the first one.
+# code a thousand times (worlds, histories, kills, fuzzers, every command of the documents) is left to the first one; of the
+# commands, whose tests are the slowest, the demo is run.
 set -eu
 often="core/test_worlds.py core/test_guard_worlds.py core/test_histories.py ledger/test_histories.py ledger/test_kill.py
-    cli/test_undo_meanwhile.py test_documentation.py campaign fuzz e2e standins"
+    test_documentation.py campaign fuzz cli e2e standins"
 left=$(for path in $often; do printf ' --ignore tests/%s' "$path"; done)
 found=
 for version in 3.12 3.13; do
@@ -18,6 +19,9 @@ for version in 3.12 3.13; do
         fi
         echo "== Python $version"
         "$venv/bin/python" -m pytest -q -n 2 -m "not (slapd or samba or ds389 or mariadb or dovecot or prometheus or systemd or campaign)" $left tests
+        playground=$(mktemp -d)
+        "$venv/bin/syncd" demo "$playground/demo" >"$playground/told" || { cat "$playground/told"; exit 1; }
+        rm -r "$playground"
         found="$found $version"
         break
     done
