@@ -105,8 +105,8 @@ def make_run(order: dict[str, Any], settings: Settings) -> dict[str, Any]:
     return {**told, "moments": moments.count}
 
 
-def main() -> None:
-    """Answer orders until standard input ends."""
+def serve(make: Callable[[dict[str, Any], Settings], dict[str, Any]]) -> None:
+    """Answer orders until standard input ends, each by what `make` gives in a child of its own."""
     gc.freeze()  # children shall not touch, and so copy, what they share with this process
     for line in sys.stdin:
         order = json.loads(line)
@@ -119,7 +119,7 @@ def main() -> None:
                 os.close(reader)
                 os.dup2(2, 1)  # standard output is the parent's
                 with os.fdopen(writer, "w") as answer:
-                    json.dump(make_run(order, settings), answer)
+                    json.dump(make(order, settings), answer)
                 status = 0
             finally:
                 os._exit(status)
@@ -134,4 +134,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(make_run)

@@ -6,15 +6,9 @@ write or commit of writes (`kill`) the child kills itself.
 
 from __future__ import annotations
 
-import gc
-import json
-import os
-import signal
-import sys
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,7 +22,7 @@ from syncd.telemetry.logging import configure
 from syncd.wiring import session
 from tests.campaign.machine.directory import Fault
 from tests.campaign.machine.scene import directory
-from tests.e2e.preloaded import Moments, loaded
+from tests.e2e.preloaded import Moments, serve
 
 BATCH = 2
 """Accounts in a transaction, so that a run has many moments."""
@@ -63,34 +57,5 @@ def make_run(order: dict[str, Any], settings: Settings) -> dict[str, Any]:
     return told
 
 
-def main() -> None:
-    """Answer orders until standard input ends."""
-    gc.freeze()  # children shall not touch, and so copy, what they share with this process
-    for line in sys.stdin:
-        order = json.loads(line)
-        settings = loaded(order["config"], Path(order["config"]).stat().st_mtime_ns)
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                os.close(reader)
-                os.dup2(2, 1)  # standard output is the parent's
-                with os.fdopen(writer, "w") as answer:
-                    json.dump(make_run(order, settings), answer)
-                status = 0
-            finally:
-                os._exit(status)
-        os.close(writer)
-        with os.fdopen(reader) as answer:
-            told = answer.read()
-        status = os.waitpid(child, 0)[1]
-        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        result: dict[str, Any] = {"killed": killed}
-        if not killed and status:
-            result["crashed"] = status
-        print(json.dumps({**(json.loads(told) if told else {}), **result}), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve(make_run)
